@@ -1,0 +1,65 @@
+"""Every setting of picmend, read from `PICMEND_*` environment variables.
+
+Processes get them from the environment and from nowhere else; `picmend up` writes that
+environment for the servers it starts.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of one picmend process, validated at start."""
+
+    model_config = SettingsConfigDict(env_prefix="PICMEND_", frozen=True, extra="ignore")
+
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port,...")
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://picmend_app@127.0.0.1:5432/picmend"),
+        description="Postgres as the application's role, which owns nothing",
+    )
+    migrations_url: SecretStr | None = Field(
+        None, description="Postgres as the owner of the schema; only migrations use it"
+    )
+    s3_endpoint: str = Field("http://127.0.0.1:8333", description="Object store, http(s)://host")
+    s3_public_endpoint: str | None = Field(
+        None, description="The object store's address as clients reach it, for presigned links"
+    )
+    iam_endpoint: str | None = Field(
+        None, description="The store's AWS IAM API; the S3 endpoint itself when not set"
+    )
+    s3_access_key: SecretStr = SecretStr("picmend")
+    s3_secret_key: SecretStr = SecretStr("picmend-secret")
+    s3_region: str = "us-east-1"
+    bucket: str = Field("uploads", description="The bucket of in/, out/ and staged/")
+
+    api_host: str = "127.0.0.1"
+    api_port: int = 8000
+    data_dir: Path = Field(Path(".picmend"), description="State, logs and work files")
+    log_level: str = "INFO"
+
+    database_pool: int = Field(8, ge=2, description="Connections one process may hold")
+    reconciler_enabled: bool = Field(
+        True, description="List in/ to find uploads whose events the store lost"
+    )
+    reconciler_interval_s: float = Field(60.0, gt=0)
+    job_lifetime_days: int = Field(7, ge=1)
+    lease_s: float = Field(15.0, gt=0)
+    lease_renewal_s: float = Field(5.0, gt=0)
+    network_slots: int = Field(1, ge=1, description="Jobs one worker runs at once, per network")
+    identity_slots: int = Field(16, ge=1, description="identity jobs one worker runs at once")
+    torch_threads: int | None = Field(None, ge=1, description="Threads of torch; all when not set")
+    mask_wait_hours: float = Field(24.0, gt=0)
+    max_image_bytes: int = Field(64 * 1024 * 1024, gt=0, description="Cap of one upload")
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return this process's settings.
+
+    Raises `pydantic.ValidationError`, which names each wrong variable and its value.
+    """
+    return Settings()
