@@ -1,0 +1,1 @@
+"""The HTTP API: routers parse, call a domain service, present."""

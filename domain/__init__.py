@@ -1,0 +1,1 @@
+"""The rules, and the tables they own; no HTTP, no Kafka, no pixels."""

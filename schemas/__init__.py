@@ -1,0 +1,1 @@
+"""Contracts alone: events, API resources, ids, codes. Imports nothing of ours."""

@@ -80,4 +80,4 @@ def http_status(code: ErrorCode) -> int:
 
 def type_uri(code: ErrorCode) -> str:
     """Return the RFC 9457 `type` of a problem with this code."""
-    return f"https://picmend.invalid/errors/{code}"
+    return f"urn:picmend:error:{code}"

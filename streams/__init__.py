@@ -1,0 +1,1 @@
+"""The Faust app: one thin agent per file, and the tasks beside them."""

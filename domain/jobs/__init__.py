@@ -1,0 +1,1 @@
+"""Jobs, their transitions, the outbox and idempotency."""

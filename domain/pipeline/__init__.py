@@ -1,0 +1,1 @@
+"""Use cases that span the modules of the domain."""

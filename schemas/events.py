@@ -1,0 +1,336 @@
+"""Events: CloudEvents 1.0 in structured JSON mode, and the data of each type.
+
+Readers deduplicate on `id` and order a job's events by `version`. A new field is always
+optional; a changed meaning is a new type.
+"""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from schemas import ids
+from schemas.errors import ErrorCode
+from schemas.ids import AccountId, EventId, JobId
+from schemas.operations import ImageFormat, OperationName
+from schemas.states import Actor, JobState, Origin
+
+SOURCE = "picmend"
+
+JobIdField = Annotated[JobId, Field(pattern=ids.JOB_ID_PATTERN)]
+ObjectKey = Annotated[str, Field(min_length=1, max_length=1024)]
+ShortText = Annotated[str, Field(max_length=2000)]
+
+
+class UnreadableEventError(ValueError):
+    """A message that is not the event its topic carries, and never will be."""
+
+
+class EventData(BaseModel):
+    """What every event's data has in common: its type, and tolerance of newer fields."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    TYPE: ClassVar[str]
+
+
+class HeaderFacts(EventData):
+    """What a picture's header says: its format and its size in pixels, as stored."""
+
+    format: ImageFormat
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    has_alpha: bool = False
+
+
+class MaskSource(EventData):
+    """The second picture of an inpainting job."""
+
+    key: ObjectKey
+    etag: str
+    version_id: str | None = None
+    size: int = Field(ge=0)
+
+
+class Unreadable(EventData):
+    """Why a source gave no header facts."""
+
+    code: ErrorCode
+    detail: ShortText = ""
+
+
+class JobRequested(EventData):
+    """An object was uploaded; its job waits to be decided."""
+
+    TYPE: ClassVar[str] = "picmend.job.requested"
+
+    job_id: JobIdField
+    account_id: str = Field(max_length=1024, description="As the key names it; may not exist")
+    preset: str = Field(max_length=1024, description="As the key names it; may not exist")
+    bucket: str
+    key: ObjectKey
+    etag: str
+    version_id: str | None = None
+    size: int = Field(ge=0)
+    header: HeaderFacts | None = None
+    mask: MaskSource | None = None
+    problem: Unreadable | None = None
+    found_by: Literal["event", "reconciler"]
+    uploaded_at: AwareDatetime
+
+
+class WorkDispatched(EventData):
+    """An attempt of a job is for any worker to claim. A hint: the database is the truth."""
+
+    TYPE: ClassVar[str] = "picmend.work.dispatched"
+
+    job_id: JobIdField
+    attempt: int = Field(ge=1)
+    operation: OperationName
+
+
+class StoredResult(EventData):
+    """A result as it lies in the object store."""
+
+    key: ObjectKey
+    etag: str
+    size: int = Field(ge=0)
+    media_type: str
+    width: int | None = None
+    height: int | None = None
+
+
+class WorkReport(EventData):
+    """How a result was made: for analysts and support; nothing is priced by it."""
+
+    model: str | None = None
+    weights_sha256: str | None = None
+    tiles: int | None = None
+    precision: str | None = None
+    device: str | None = None
+    phases_ms: dict[str, float] = Field(default_factory=dict)
+    warnings: list[ShortText] = Field(default_factory=list)
+
+
+class WorkFinished(EventData):
+    """A worker ended an attempt."""
+
+    TYPE: ClassVar[str] = "picmend.work.finished"
+
+    job_id: JobIdField
+    attempt: int = Field(ge=1)
+    outcome: Literal["succeeded", "failed", "refused", "cancelled"]
+    code: ErrorCode | None = None
+    detail: ShortText = ""
+    result: StoredResult | None = None
+    report: WorkReport | None = None
+    worker: str
+    started_at: AwareDatetime
+    finished_at: AwareDatetime
+
+
+class UsageRecorded(EventData):
+    """A job that held money has ended; its hold is to be captured or released."""
+
+    TYPE: ClassVar[str] = "picmend.usage.recorded"
+
+    job_id: JobIdField
+    account_id: AccountId
+    operation: OperationName
+    preset: str | None
+    outcome: JobState
+    code: ErrorCode | None = None
+    amount: int = Field(ge=0, description="The hold, in minor units: charged when succeeded")
+    unit: str
+    environment: str
+    admitted_at: AwareDatetime
+    ended_at: AwareDatetime
+    input_bytes: int
+    input_pixels: int
+    output_bytes: int | None = None
+    output_pixels: int | None = None
+    duration_ms: int | None = Field(None, description="From the claim to the result")
+
+
+class JobChanged(EventData):
+    """A job moved to another state; the event's type ends in that state."""
+
+    TYPE: ClassVar[str] = "picmend.job.changed"
+
+    job_id: JobIdField
+    account_id: str
+    version: int = Field(ge=1)
+    state: JobState
+    attempt: int = Field(ge=0)
+    by: Actor
+    at: AwareDatetime
+    origin: Origin
+    code: ErrorCode | None = None
+    detail: ShortText = ""
+    operation: OperationName | None = None
+    preset: str | None = None
+    source_key: str | None = None
+    result_key: str | None = None
+
+
+class AbuseFound(EventData):
+    """A rule against misuse found something."""
+
+    TYPE: ClassVar[str] = "picmend.abuse.found"
+
+    finding_id: str
+    account_id: AccountId
+    rule: str
+    severity: Literal["low", "medium", "high"]
+    window_start: AwareDatetime
+    window_end: AwareDatetime
+    evidence: dict[str, int | float | str]
+
+
+D = TypeVar("D", bound=EventData)
+
+
+class Event(BaseModel, Generic[D]):
+    """The CloudEvents envelope, version 1.0, of one event."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    specversion: Literal["1.0"] = "1.0"
+    id: EventId
+    source: str = SOURCE
+    type: str
+    subject: str
+    time: AwareDatetime
+    dataschema: str
+    datacontenttype: Literal["application/json"] = "application/json"
+    partitionkey: str
+    traceparent: str | None = None
+    data: D
+
+    def encode(self) -> bytes:
+        """Return the message body: compact UTF-8 JSON."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Self:
+        """Return the event in a message body.
+
+        Raises `UnreadableEventError` for anything else: another type, a wrong or missing
+        field, or a U+0000, which no table can hold.
+        """
+        try:
+            event = cls.model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the message"
+            raise UnreadableEventError(f"{where}: {first['msg']}") from error
+        if b"\\u0000" in raw and "\0" in _texts(event.model_dump(mode="json")):
+            raise UnreadableEventError("the message holds U+0000")
+        if not _type_fits(event.type, event.data):
+            raise UnreadableEventError(f"type: {event.type!r} is not {event.data.TYPE!r}")
+        return event
+
+
+def _texts(value: object) -> str:
+    match value:
+        case str():
+            return value
+        case dict():
+            return "".join(_texts(key) + _texts(item) for key, item in value.items())
+        case list():
+            return "".join(_texts(item) for item in value)
+        case _:
+            return ""
+
+
+def _type_fits(type_: str, data: EventData) -> bool:
+    if isinstance(data, JobChanged):
+        return type_ == f"picmend.job.{data.state}"
+    return type_ == data.TYPE
+
+
+def dataschema(data: type[EventData]) -> str:
+    """Return the `dataschema` of an event: the URN of its JSON Schema in `schemas/json`."""
+    return f"urn:picmend:schema:{data.TYPE}:1"
+
+
+def _event(
+    envelope: type[Event[D]],
+    data: D,
+    *,
+    id_: EventId,
+    subject: str,
+    time: datetime,
+    partitionkey: str,
+    type_: str = "",
+) -> Event[D]:
+    return envelope(
+        id=id_,
+        type=type_ or data.TYPE,
+        subject=subject,
+        time=time,
+        dataschema=dataschema(type(data)),
+        partitionkey=partitionkey,
+        data=data,
+    )
+
+
+def job_requested(data: JobRequested, *, at: datetime) -> Event[JobRequested]:
+    """Return the event that asks for a job."""
+    return _event(
+        Event[JobRequested],
+        data,
+        id_=ids.requested_event_id(data.job_id),
+        subject=data.job_id,
+        time=at,
+        partitionkey=data.account_id,
+    )
+
+
+def work_dispatched(data: WorkDispatched, *, at: datetime) -> Event[WorkDispatched]:
+    """Return the event that hands an attempt to the workers."""
+    return _event(
+        Event[WorkDispatched],
+        data,
+        id_=ids.dispatched_event_id(data.job_id, data.attempt),
+        subject=data.job_id,
+        time=at,
+        partitionkey=data.job_id,
+    )
+
+
+def work_finished(data: WorkFinished) -> Event[WorkFinished]:
+    """Return the event by which a worker reports an attempt."""
+    return _event(
+        Event[WorkFinished],
+        data,
+        id_=ids.finished_event_id(data.job_id, data.attempt),
+        subject=data.job_id,
+        time=data.finished_at,
+        partitionkey=data.job_id,
+    )
+
+
+def usage_recorded(data: UsageRecorded) -> Event[UsageRecorded]:
+    """Return a job's one usage event."""
+    return _event(
+        Event[UsageRecorded],
+        data,
+        id_=ids.usage_event_id(data.job_id),
+        subject=data.job_id,
+        time=data.ended_at,
+        partitionkey=data.account_id,
+    )
+
+
+def job_changed(data: JobChanged) -> Event[JobChanged]:
+    """Return the event that tells of one transition of a job."""
+    return _event(
+        Event[JobChanged],
+        data,
+        id_=ids.transition_event_id(data.job_id, data.version),
+        subject=data.job_id,
+        time=data.at,
+        partitionkey=data.account_id,
+        type_=f"picmend.job.{data.state}",
+    )
