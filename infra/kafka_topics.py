@@ -120,10 +120,10 @@ def create_topics(
         )
         try:
             answer: dict[str, list[dict[str, object]]] = admin.create_topics(
-                wanted, timeout_ms=timeout_s * 1000, raise_errors=False
+                wanted, timeout_ms=int(timeout_s * 1000), raise_errors=False
             )
             report = _report(answer["topics"])
-            admin.wait_for_topics(list(wanted), timeout_ms=timeout_s * 1000)
+            admin.wait_for_topics(list(wanted), timeout_ms=int(timeout_s * 1000))
             return report
         finally:
             admin.close()

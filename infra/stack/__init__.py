@@ -1,0 +1,48 @@
+"""Kafka, Postgres and an S3 object store, through one interface with three providers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.stack.errors import StackError
+from infra.stack.native import Report, open_native
+from infra.stack.stack import Stack
+
+__all__ = ["Report", "Stack", "StackError", "open_stack"]
+
+
+@contextmanager
+def open_stack(
+    data_dir: Path,
+    *,
+    notifications: bool = True,
+    durable: bool = True,
+    migrate: bool = True,
+    report: Report | None = None,
+) -> Iterator[Stack]:
+    """Give a running stack for as long as the context lasts.
+
+    Which one: the servers that `PICMEND_KAFKA_BOOTSTRAP`, `PICMEND_DATABASE_URL` and
+    `PICMEND_S3_ENDPOINT` name, if all three are set; containers, if `PICMEND_STACK=docker`;
+    otherwise plain processes with their state under `data_dir`. What was started ends with
+    the context, and nothing else does.
+
+    `notifications=False` keeps the store from announcing uploads. `durable=False` makes
+    Postgres fast and careless of power cuts, for tests. `migrate=False` leaves the database
+    empty. `report` is told each step as it begins.
+
+    Raises `StackError`.
+    """
+    tell = report or _silent
+    with open_native(
+        data_dir,
+        notifications=notifications,
+        durable=durable,
+        migrate=migrate,
+        report=tell,
+    ) as stack:
+        yield stack
+
+
+def _silent(_: str) -> None:
+    return

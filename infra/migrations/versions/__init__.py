@@ -1,0 +1,1 @@
+"""The steps, in order; each is one file here, with its SQL."""

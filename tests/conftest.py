@@ -1,0 +1,97 @@
+"""Fixtures of every test: one stack of real servers per run, started when first asked for.
+
+Tests under `tests/unit` get none of it: their sockets are closed, and nothing of the stack is
+imported for them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.settings import Settings
+    from infra.stack import Stack
+    from infra.stack.isolation import Broker, Bucket, Database
+
+_UNIT = Path(__file__).parent / "unit"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pass what a library warns of and only its authors can mend."""
+    config.addinivalue_line(
+        "filterwarnings",
+        # kafka-python reads its message schemas that way, once for each module it imports.
+        r"ignore:(read_text|open_text) is deprecated:DeprecationWarning",
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Close sockets for unit tests; event loops may still make their own pair."""
+    if item.path.is_relative_to(_UNIT):
+        pytest_socket.disable_socket(allow_unix_socket=True)
+    else:
+        pytest_socket.enable_socket()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Kafka with every topic, Postgres migrated, an object store: for the whole run."""
+    from infra.stack import open_stack
+
+    with open_stack(tmp_path_factory.mktemp("stack"), durable=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def database_template(stack: Stack) -> str:
+    """The name of a migrated database from which each test's own is copied."""
+    from infra.stack.isolation import make_template
+
+    return make_template(stack.settings())
+
+
+@pytest.fixture
+def database(stack: Stack, database_template: str) -> Iterator[Database]:
+    """A migrated, empty database of this test alone."""
+    from infra.stack.isolation import own_database
+
+    with own_database(stack.settings(), database_template) as own:
+        yield own
+
+
+@pytest.fixture
+def bucket(stack: Stack) -> Iterator[Bucket]:
+    """An empty bucket of this test alone, with a root client."""
+    from infra.stack.isolation import own_bucket
+
+    with own_bucket(stack.settings()) as own:
+        yield own
+
+
+@pytest.fixture
+def kafka(stack: Stack) -> Broker:
+    """The broker; `new_topic` makes topics of this test alone."""
+    from infra.stack.isolation import Broker
+
+    return Broker(stack.settings().kafka_bootstrap)
+
+
+@pytest.fixture
+def settings(stack: Stack, database: Database, bucket: Bucket) -> Settings:
+    """The settings of a process that uses this test's own database and bucket."""
+    from infra.stack.stack import settings_of
+
+    return settings_of(
+        {
+            **stack.environment,
+            "PICMEND_DATABASE_URL": database.app_url,
+            "PICMEND_MIGRATIONS_URL": database.owner_url,
+            "PICMEND_BUCKET": bucket.name,
+        }
+    )
