@@ -12,18 +12,19 @@ from typing import Final
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, for_code
 
-OBJECT_EVENTS: Final = "object-events"
-JOB_REQUESTS: Final = "job-requests"
-JOB_RESULTS: Final = "job-results"
-USAGE: Final = "usage"
-JOB_EVENTS: Final = "job-events"
-ABUSE_FINDINGS: Final = "abuse-findings"
-
-WORK_OPERATIONS: Final = ("upscale", "inpaint", "identity")
-"""The operations that have a work topic."""
+from schemas.operations import OperationName
+from schemas.topics import (
+    ABUSE_FINDINGS,
+    JOB_EVENTS,
+    JOB_REQUESTS,
+    JOB_RESULTS,
+    OBJECT_EVENTS,
+    USAGE,
+    dlq,
+    work,
+)
 
 PARTITIONS: Final = 8
-DLQ_SUFFIX: Final = ".dlq"
 
 _WEEK: Final = timedelta(days=7)
 _MONTH: Final = timedelta(days=30)
@@ -46,27 +47,10 @@ class TopicCreationError(Exception):
     """Kafka refused to make a topic, or could not be asked; the message says which and why."""
 
 
-def work(operation: str) -> str:
-    """Return the topic that carries work for `operation`.
-
-    Raises `ValueError` for an operation that has none.
-    """
-    if operation not in WORK_OPERATIONS:
-        raise ValueError(
-            f"operation {operation!r} has no work topic; known: {', '.join(WORK_OPERATIONS)}"
-        )
-    return f"work.{operation}"
-
-
-def dlq(topic: str) -> str:
-    """Return the topic that takes messages of `topic` which can never be handled."""
-    return f"{topic}{DLQ_SUFFIX}"
-
-
 SOURCE_TOPICS: Final = (
     TopicSpec(OBJECT_EVENTS, _WEEK),
     TopicSpec(JOB_REQUESTS, _WEEK),
-    *(TopicSpec(work(operation), _WEEK) for operation in WORK_OPERATIONS),
+    *(TopicSpec(work(operation), _WEEK) for operation in OperationName),
     TopicSpec(JOB_RESULTS, _WEEK),
     TopicSpec(USAGE, _THIRTEEN_MONTHS),
     TopicSpec(JOB_EVENTS, _MONTH),

@@ -10,4 +10,4 @@ down_revision = None
 
 def upgrade() -> None:
     """Apply the SQL file beside this one."""
-    op.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))

@@ -144,8 +144,9 @@ CREATE TABLE jobs (
     result_width       integer,
     result_height      integer,
     report             jsonb,
-    CHECK (state IN ('rejected', 'review') OR (amount IS NOT NULL AND unit IS NOT NULL
-           AND operation IS NOT NULL AND parameters IS NOT NULL)),
+    CHECK (state NOT IN ('queued', 'dispatched', 'running', 'succeeded', 'failed', 'refused')
+           OR (amount IS NOT NULL AND unit IS NOT NULL AND operation IS NOT NULL
+               AND parameters IS NOT NULL AND width IS NOT NULL)),
     CHECK (state NOT IN ('rejected', 'failed', 'refused') OR code IS NOT NULL),
     CHECK ((state = 'succeeded') = (result_key IS NOT NULL)),
     CHECK ((state IN ('succeeded', 'rejected', 'failed', 'refused', 'cancelled', 'expired'))

@@ -1,0 +1,176 @@
+"""Jobs, as values, and which transition is legal."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from schemas import keys
+from schemas.errors import ErrorCode
+from schemas.ids import AccountId, JobId
+from schemas.operations import ImageFormat, OperationName, Parameters
+from schemas.states import Actor, JobState, Origin
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One version of an object: what to fetch, and the ETag that it must still have."""
+
+    key: str
+    etag: str
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a source's header said: format and size in pixels as stored."""
+
+    format: ImageFormat
+    width: int
+    height: int
+    has_alpha: bool
+
+    @property
+    def pixels(self) -> int:
+        """Return how many pixels the picture has."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a job made, as it lies in the object store."""
+
+    key: str
+    etag: str
+    size: int
+    media_type: str
+    width: int | None
+    height: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row of `jobs`. Amounts are minor units of `unit`; times are aware."""
+
+    id: JobId
+    seq: int
+    account_id: AccountId
+    origin: Origin
+    environment: str
+    retry_of: JobId | None
+    preset: str | None
+    parameters: Parameters | None
+    bucket: str
+    source: StoredObject
+    source_bytes: int
+    mask: StoredObject | None
+    header: Header | None
+    state: JobState
+    version: int
+    attempt: int
+    lease_losses: int
+    code: ErrorCode | None
+    detail: str
+    cancel_requested: bool
+    worker: str | None
+    lease_until: datetime | None
+    amount: int | None
+    unit: str | None
+    requested_at: datetime
+    admitted_at: datetime
+    expires_at: datetime
+    dispatched_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    result: Result | None
+    report: dict[str, Any] | None
+
+    @property
+    def operation(self) -> OperationName | None:
+        """Return the operation, or None for a job that was rejected before it had one."""
+        return OperationName(self.parameters.operation) if self.parameters else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that has been decided and has no row yet."""
+
+    id: JobId
+    account_id: str
+    origin: Origin
+    environment: str
+    retry_of: JobId | None
+    preset: str | None
+    parameters: Parameters | None
+    bucket: str
+    source: StoredObject
+    source_bytes: int
+    mask: StoredObject | None
+    header: Header | None
+    state: JobState
+    code: ErrorCode | None
+    detail: str
+    amount: int | None
+    unit: str | None
+    requested_at: datetime
+    admitted_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How somebody says that a job ended. `attempt` fences a worker's word."""
+
+    job_id: JobId
+    to: JobState
+    by: Actor
+    attempt: int | None = None
+    code: ErrorCode | None = None
+    detail: str = ""
+    result: Result | None = None
+    report: dict[str, Any] | None = None
+
+
+_WAITING = frozenset({JobState.QUEUED, JobState.REVIEW, JobState.DISPATCHED})
+_STARTED = frozenset({JobState.QUEUED, JobState.DISPATCHED, JobState.RUNNING})
+_RUNNING = frozenset({JobState.RUNNING})
+
+_ENDS_FROM: dict[tuple[Actor, JobState], frozenset[JobState]] = {
+    (Actor.RESULTS, JobState.SUCCEEDED): _STARTED,
+    (Actor.RESULTS, JobState.FAILED): _RUNNING,
+    (Actor.RESULTS, JobState.REFUSED): _RUNNING,
+    (Actor.RESULTS, JobState.CANCELLED): _RUNNING,
+    (Actor.SWEEPER, JobState.FAILED): _RUNNING,
+    (Actor.SWEEPER, JobState.CANCELLED): _RUNNING,
+    (Actor.SWEEPER, JobState.EXPIRED): _WAITING,
+    (Actor.CLIENT, JobState.CANCELLED): _WAITING,
+    (Actor.OPERATOR, JobState.CANCELLED): _WAITING,
+    (Actor.OPERATOR, JobState.REJECTED): frozenset({JobState.REVIEW}),
+}
+
+
+def may_end(job: Job, ending: Ending) -> bool:
+    """Tell whether a job may end so, from where it stands.
+
+    A success counts whatever attempt brought it: the work is done. Any other word of a
+    worker counts only for the attempt that runs.
+    """
+    if job.state not in _ENDS_FROM.get((ending.by, ending.to), frozenset()):
+        return False
+    fenced = ending.by is Actor.RESULTS and ending.to is not JobState.SUCCEEDED
+    return not fenced or ending.attempt == job.attempt
+
+
+def holds_money(job: Job) -> bool:
+    """Tell whether a job that has not ended has a hold: from `queued` on, each has."""
+    return job.state in _STARTED
+
+
+def result_key(job: Job, extension: str) -> str:
+    """Return where the result of a job goes; `extension` has no dot."""
+    if job.origin is Origin.API:
+        return keys.api_result_key(job.account_id, job.id, extension)
+    match keys.parse_upload_key(job.source.key):
+        case keys.UploadKey() as upload:
+            return keys.result_key(upload, job.id, extension)
+        case _:
+            raise ValueError(f"{job.id} has no place for a result: its key is {job.source.key!r}")

@@ -1,0 +1,110 @@
+"""How a job is written to and read from its row."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from domain.jobs.model import Header, Job, NewJob, Result, StoredObject
+from schemas.errors import ErrorCode
+from schemas.operations import ImageFormat, parse_parameters
+from schemas.states import JobState, Origin
+
+
+def job_from_row(row: dict[str, Any]) -> Job:
+    """Return the job in a row of `jobs`, whose columns are all there, by name."""
+    return Job(
+        id=row["id"],
+        seq=row["seq"],
+        account_id=row["account_id"],
+        origin=Origin(row["origin"]),
+        environment=row["environment"],
+        retry_of=row["retry_of"],
+        preset=row["preset"],
+        parameters=(
+            parse_parameters(row["operation"], row["parameters"]) if row["operation"] else None
+        ),
+        bucket=row["bucket"],
+        source=StoredObject(row["source_key"], row["source_etag"], row["source_version_id"]),
+        source_bytes=row["source_bytes"],
+        mask=(
+            StoredObject(row["mask_key"], row["mask_etag"], row["mask_version_id"])
+            if row["mask_key"]
+            else None
+        ),
+        header=(
+            Header(ImageFormat(row["format"]), row["width"], row["height"], row["has_alpha"])
+            if row["format"]
+            else None
+        ),
+        state=JobState(row["state"]),
+        version=row["version"],
+        attempt=row["attempt"],
+        lease_losses=row["lease_losses"],
+        code=ErrorCode(row["code"]) if row["code"] else None,
+        detail=row["detail"],
+        cancel_requested=row["cancel_requested"],
+        worker=row["worker"],
+        lease_until=row["lease_until"],
+        amount=row["amount"],
+        unit=row["unit"],
+        requested_at=row["requested_at"],
+        admitted_at=row["admitted_at"],
+        expires_at=row["expires_at"],
+        dispatched_at=row["dispatched_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        result=(
+            Result(
+                row["result_key"],
+                row["result_etag"],
+                row["result_bytes"],
+                row["result_media_type"],
+                row["result_width"],
+                row["result_height"],
+            )
+            if row["result_key"]
+            else None
+        ),
+        report=row["report"],
+    )
+
+
+def new_rows(jobs: Sequence[NewJob]) -> str:
+    """Return jobs as the JSON array of rows that the insert statement takes."""
+    return json.dumps([_new_row(job) for job in jobs])
+
+
+def _new_row(job: NewJob) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "account_id": job.account_id,
+        "origin": job.origin,
+        "environment": job.environment,
+        "retry_of": job.retry_of,
+        "preset": job.preset,
+        "operation": job.parameters.operation if job.parameters else None,
+        "parameters": (
+            job.parameters.model_dump(exclude={"operation"}) if job.parameters else None
+        ),
+        "bucket": job.bucket,
+        "source_key": job.source.key,
+        "source_etag": job.source.etag,
+        "source_version_id": job.source.version_id,
+        "source_bytes": job.source_bytes,
+        "mask_key": job.mask.key if job.mask else None,
+        "mask_etag": job.mask.etag if job.mask else None,
+        "mask_version_id": job.mask.version_id if job.mask else None,
+        "format": job.header.format if job.header else None,
+        "width": job.header.width if job.header else None,
+        "height": job.header.height if job.header else None,
+        "has_alpha": job.header.has_alpha if job.header else None,
+        "state": job.state,
+        "code": job.code,
+        "detail": job.detail,
+        "amount": job.amount,
+        "unit": job.unit,
+        "requested_at": job.requested_at.isoformat(),
+        "admitted_at": job.admitted_at.isoformat(),
+        "expires_at": job.expires_at.isoformat(),
+        "ended_at": job.admitted_at.isoformat() if job.state is JobState.REJECTED else None,
+    }
