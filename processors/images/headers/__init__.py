@@ -1,0 +1,1 @@
+"""What a picture's first bytes tell, format by format."""

@@ -1,0 +1,190 @@
+"""Header facts agree with Pillow's, whatever precedes them in the file."""
+
+import io
+import struct
+import sys
+import zlib
+from subprocess import run
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+
+from processors.images.header import MAX_BYTES, MAX_RANGES, ImageHeader, read_header
+from schemas.operations import ImageFormat
+
+
+class Bytes:
+    """An object whose fetches are counted and checked."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.ranges: list[tuple[int, int]] = []
+
+    def fetch(self, start: int, end: int) -> bytes:
+        assert 0 <= start < end <= len(self.data)
+        self.ranges.append((start, end))
+        return self.data[start:end]
+
+    def header(self) -> ImageHeader:
+        try:
+            return read_header(self.fetch, len(self.data))
+        finally:
+            assert len(self.ranges) <= MAX_RANGES
+            assert sum(end - start for start, end in self.ranges) <= MAX_BYTES
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+
+def with_segments(jpeg: bytes, *segments: bytes) -> bytes:
+    return jpeg[:2] + b"".join(segments) + jpeg[2:]
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def with_chunks(png: bytes, *chunks: bytes) -> bytes:
+    return png[:33] + b"".join(chunks) + png[33:]
+
+
+JPEG = encoded(Image.new("RGB", (640, 480), "red"), "JPEG")
+THUMBNAIL = encoded(Image.new("RGB", (160, 120), "blue"), "JPEG")
+PNG = encoded(Image.new("RGB", (31, 17), "red"), "PNG")
+
+modes = {
+    "JPEG": ["RGB", "L", "CMYK"],
+    "PNG": ["RGB", "L", "RGBA", "LA", "P", "1", "I;16"],
+    "WEBP": ["RGB", "RGBA"],
+}
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> bytes:
+    kind = draw(st.sampled_from(sorted(modes)))
+    mode = draw(st.sampled_from(modes[kind]))
+    image = Image.new(mode, (draw(st.integers(1, 300)), draw(st.integers(1, 300))))
+    if image.mode == "RGBA":
+        image.putpixel((0, 0), (9, 9, 9, 9))
+    options: dict[str, object] = {}
+    if kind == "JPEG":
+        options = {"progressive": draw(st.booleans()), "optimize": draw(st.booleans())}
+    if kind == "WEBP":
+        options = {"lossless": draw(st.booleans()), "method": 0}
+    if draw(st.booleans()):
+        options["icc_profile"] = b"p" * draw(st.sampled_from([1, 3000, 200_000]))
+    if draw(st.booleans()):
+        exif = Image.Exif()
+        exif[0x0112] = draw(st.integers(1, 8))
+        options["exif"] = exif
+    return encoded(image, kind, **options)
+
+
+@settings(max_examples=150, deadline=None)
+@given(pictures())
+def test_facts_agree_with_pillow(data: bytes) -> None:
+    header = Bytes(data).header()
+    with Image.open(io.BytesIO(data)) as image:
+        assert (header.width, header.height) == image.size
+        assert image.format == header.format.value.upper()
+        assert header.has_alpha == image.has_transparency_data
+    assert header.frames_hint == 1
+
+
+def test_dimensions_are_those_before_orientation() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif)
+    header = Bytes(turned).header()
+    assert (header.width, header.height) == (40, 20)
+
+
+def test_a_thumbnail_in_the_exif_is_not_the_picture() -> None:
+    data = with_segments(JPEG, segment(0xE1, b"Exif\0\0" + THUMBNAIL))
+    header = Bytes(data).header()
+    assert (header.width, header.height) == (640, 480)
+
+
+def test_a_small_picture_takes_one_range() -> None:
+    source = Bytes(JPEG)
+    source.header()
+    assert source.ranges == [(0, len(JPEG))]
+
+
+@pytest.mark.parametrize("profile_segments", [1, 4, 8])
+def test_full_segments_of_metadata_are_stepped_over(profile_segments: int) -> None:
+    full = b"\xff\xc0" * 32766
+    data = with_segments(
+        JPEG, segment(0xE1, full), *[segment(0xE2, full) for _ in range(profile_segments)]
+    )
+    header = Bytes(data).header()
+    assert (header.width, header.height) == (640, 480)
+
+
+def test_fill_bytes_before_a_marker_are_skipped() -> None:
+    header = Bytes(with_segments(JPEG, b"\xff\xff\xff" + segment(0xFE, b"hello"))).header()
+    assert (header.width, header.height) == (640, 480)
+
+
+def test_the_largest_dimensions_of_jpeg_are_read() -> None:
+    at = JPEG.index(b"\xff\xc0")
+    data = JPEG[: at + 5] + b"\xff\xff\xff\xff" + JPEG[at + 9 :]
+    header = Bytes(data).header()
+    assert (header.width, header.height) == (65535, 65535)
+
+
+def test_a_transparent_colour_after_much_metadata_is_alpha() -> None:
+    transparent = with_chunks(
+        PNG, png_chunk(b"iTXt", bytes(3_000_000)), png_chunk(b"tRNS", bytes(6))
+    )
+    source = Bytes(transparent)
+    assert source.header().has_alpha
+    assert len(source.ranges) == 2
+
+
+def test_a_transparent_colour_out_of_reach_counts_as_none() -> None:
+    far = [png_chunk(b"iTXt", bytes(600_000))] * 5
+    header = Bytes(with_chunks(PNG, *far, png_chunk(b"tRNS", bytes(6)))).header()
+    assert header == ImageHeader(ImageFormat.PNG, 31, 17, has_alpha=False)
+
+
+def test_a_transparent_palette_is_alpha() -> None:
+    image = Image.new("P", (5, 5))
+    assert Bytes(encoded(image, "PNG", transparency=0)).header().has_alpha
+
+
+def test_an_animated_png_tells_its_frames() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    data = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    assert Bytes(data).header().frames_hint == 3
+
+
+def test_an_animated_webp_has_more_than_one_frame() -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    data = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:])
+    assert Bytes(data).header().frames_hint == 2
+
+
+def test_text_in_a_png_is_stepped_over() -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("comment", "IDAT tRNS" * 50_000)
+    data = encoded(Image.new("RGB", (31, 17)), "PNG", pnginfo=info)
+    assert Bytes(data).header() == ImageHeader(ImageFormat.PNG, 31, 17, has_alpha=False)
+
+
+def test_the_parser_loads_no_imaging_library() -> None:
+    code = (
+        "import sys, processors.images.header;"
+        "print([m for m in ('PIL', 'numpy', 'torch', 'cv2') if m in sys.modules])"
+    )
+    done = run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
+    assert done.stdout.strip() == "[]"
