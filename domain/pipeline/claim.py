@@ -1,0 +1,54 @@
+"""How a worker gets and keeps a job: claim and lease."""
+
+from collections.abc import Collection
+from datetime import timedelta
+
+from psycopg import Connection
+
+from domain.accounts import store as accounts
+from domain.jobs import store as jobs
+from domain.jobs.model import Job
+from domain.pipeline.record import record
+from infra.clock import Clock
+from schemas.ids import JobId
+from schemas.states import Actor
+
+
+def claim_batch(
+    conn: Connection,
+    attempts: Collection[tuple[JobId, int]],
+    *,
+    worker: str,
+    lease: timedelta,
+    clock: Clock,
+) -> list[Job]:
+    """Move dispatched attempts to `running` for `worker`, and return those that are its own.
+
+    The others are to be skipped: another attempt is current, the job has ended or expired,
+    or its account may not run. The accounts are locked first, so that nothing starts after
+    a suspension has committed.
+    """
+    job_ids = {job_id for job_id, _ in attempts}
+    locked = accounts.lock_shared(conn, jobs.accounts_of(conn, job_ids))
+    at = clock.now()
+    claimed = jobs.claim(
+        conn,
+        attempts,
+        accounts=[account.id for account in locked.values() if account.may_run],
+        worker=worker,
+        lease_until=at + lease,
+        at=at,
+    )
+    record(conn, claimed, by=Actor.WORKER, at=at)
+    return claimed
+
+
+def renew_leases(
+    conn: Connection, attempts: Collection[tuple[JobId, int]], *, lease: timedelta, clock: Clock
+) -> dict[JobId, bool]:
+    """Renew the leases of running attempts.
+
+    Returns, for each that is still the worker's, whether it is asked to stop. One that is
+    missing has been taken away: its work must stop and counts for nothing unless it succeeds.
+    """
+    return jobs.renew(conn, attempts, clock.now() + lease)

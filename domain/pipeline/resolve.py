@@ -1,0 +1,153 @@
+"""What an upload or request comes to, before money: a priced job, or a reason against it.
+
+A pure function of what was asked and of what holds.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.accounts.model import Account, AccountState
+from domain.catalogue.model import Catalogue, Operation
+from domain.jobs.model import Header, StoredObject
+from schemas.errors import ErrorCode
+from schemas.ids import JobId
+from schemas.operations import InpaintParameters, OperationName, Parameters, takes_mask_file
+from schemas.states import Origin
+
+
+@dataclass(frozen=True, slots=True)
+class SourceProblem:
+    """Why nothing is known of a source's pixels."""
+
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A job that waits to be decided, by whatever path it came.
+
+    Either `preset` names what is wanted or `parameters` says it. `facts` is the source's
+    header, or why there is none.
+    """
+
+    job_id: JobId
+    account_id: str
+    origin: Origin
+    preset: str | None
+    parameters: Parameters | None
+    bucket: str
+    source: StoredObject
+    source_bytes: int
+    mask: StoredObject | None
+    facts: Header | SourceProblem
+    requested_at: datetime
+    retry_of: JobId | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """The job can be done, for this amount in minor units."""
+
+    parameters: Parameters
+    header: Header
+    amount: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The job cannot be done: a stable code, and what was found. `parameters` if known."""
+
+    code: ErrorCode
+    detail: str
+    parameters: Parameters | None = None
+
+
+def resolve(
+    candidate: Candidate, account: Account | None, catalogue: Catalogue
+) -> Priced | Refusal:
+    """Decide what `candidate` comes to. The first reason against it wins."""
+    if isinstance(candidate.facts, SourceProblem) and candidate.facts.code in _KEY_PROBLEMS:
+        return Refusal(candidate.facts.code, candidate.facts.detail)
+    standing = _standing(candidate.account_id, account)
+    if standing is not None or account is None:
+        return standing or Refusal(ErrorCode.ACCOUNT_UNKNOWN, "")
+    parameters = _parameters(candidate, catalogue)
+    if parameters is None:
+        return Refusal(
+            ErrorCode.PRESET_UNKNOWN, f"{account.id} has no preset {_short(candidate.preset)}"
+        )
+    operation = catalogue.operations[OperationName(parameters.operation)]
+    if (refusal := _against_file(candidate, parameters, operation)) is not None:
+        return refusal
+    if isinstance(candidate.facts, SourceProblem):
+        return Refusal(candidate.facts.code, candidate.facts.detail, parameters)
+    if (refusal := _against_picture(candidate.facts, parameters, operation)) is not None:
+        return refusal
+    if takes_mask_file(parameters) and candidate.mask is None:
+        return Refusal(ErrorCode.MASK_MISSING, "no mask came with the picture", parameters)
+    amount = catalogue.amount(operation.name, account.unit, candidate.facts.pixels)
+    if amount is None:
+        return Refusal(
+            ErrorCode.PRICE_MISSING, f"{operation.name} has no price in {account.unit}", parameters
+        )
+    return Priced(parameters, candidate.facts, amount, account.unit)
+
+
+_KEY_PROBLEMS = frozenset({ErrorCode.MALFORMED_KEY, ErrorCode.KEY_TOO_LONG})
+
+
+def _standing(account_id: str, account: Account | None) -> Refusal | None:
+    match account:
+        case None:
+            return Refusal(ErrorCode.ACCOUNT_UNKNOWN, f"no account {_short(account_id)}")
+        case Account(state=AccountState.ACTIVE):
+            return None
+        case _:
+            return Refusal(ErrorCode.ACCOUNT_SUSPENDED, f"{account.id} is {account.state}")
+
+
+def _parameters(candidate: Candidate, catalogue: Catalogue) -> Parameters | None:
+    if candidate.parameters is not None:
+        return candidate.parameters
+    preset = catalogue.preset(candidate.account_id, candidate.preset or "")
+    return preset.parameters if preset else None
+
+
+def _against_file(
+    candidate: Candidate, parameters: Parameters, operation: Operation
+) -> Refusal | None:
+    if candidate.source_bytes == 0:
+        return Refusal(ErrorCode.EMPTY_OBJECT, "the file has 0 bytes", parameters)
+    if candidate.source_bytes > operation.max_bytes:
+        detail = f"{candidate.source_bytes} bytes; {operation.name} takes {operation.max_bytes}"
+        return Refusal(ErrorCode.FILE_TOO_LARGE, detail, parameters)
+    return None
+
+
+def _against_picture(
+    header: Header, parameters: Parameters, operation: Operation
+) -> Refusal | None:
+    if (
+        header.pixels > operation.max_pixels
+        or max(header.width, header.height) > operation.max_side
+    ):
+        detail = (
+            f"{header.width}x{header.height} pixels; {operation.name} takes"
+            f" {operation.max_pixels} in all and {operation.max_side} a side"
+        )
+        return Refusal(ErrorCode.IMAGE_TOO_LARGE, detail, parameters)
+    if _needs_alpha(parameters) and not header.has_alpha:
+        detail = f"the {header.format} picture has no alpha"
+        return Refusal(ErrorCode.ALPHA_MISSING, detail, parameters)
+    return None
+
+
+def _needs_alpha(parameters: Parameters) -> bool:
+    return isinstance(parameters, InpaintParameters) and parameters.mask == "alpha"
+
+
+def _short(text: str | None) -> str:
+    return repr((text or "")[:64])
