@@ -1,0 +1,70 @@
+"""Postgres: pools of connections, locks that one process holds, and waiting for a NOTIFY."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import LiteralString
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg_pool import ConnectionPool
+
+Pool = ConnectionPool[Connection]
+
+
+class Alone(IntEnum):
+    """Advisory locks of what may run only once in all: one number each, never changed."""
+
+    RELAY = 7_226_331_001
+    DISPATCHER = 7_226_331_002
+    SWEEPER = 7_226_331_003
+    RECONCILER = 7_226_331_004
+
+
+def open_pool(url: str, *, size: int, name: str) -> Pool:
+    """Return a pool of at most `size` connections, opened in the background.
+
+    `with pool.connection() as conn:` is one transaction. A connection that a restart of the
+    server broke is replaced before it is handed out. `name` shows in `pg_stat_activity`.
+    """
+    return ConnectionPool(
+        url,
+        min_size=1,
+        max_size=size,
+        open=True,
+        timeout=10.0,
+        reconnect_timeout=30.0,
+        check=ConnectionPool.check_connection,
+        kwargs={
+            "application_name": f"picmend-{name}",
+            "connect_timeout": 5,
+            "options": "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
+        },
+    )
+
+
+@contextmanager
+def alone(url: str, lock: Alone) -> Iterator[Connection | None]:
+    """Hold `lock` while the block runs; yield the connection that holds it, or None.
+
+    None: another process has it. The lock ends with its connection, so whoever does the work
+    does it on this very connection: when the lock is lost, so is the means to go on.
+    """
+    with psycopg.connect(
+        url, autocommit=True, connect_timeout=5, application_name=f"picmend-{lock.name.lower()}"
+    ) as conn:
+        row = conn.execute("SELECT pg_try_advisory_lock(%s)", (int(lock),)).fetchone()
+        yield conn if row and row[0] else None
+
+
+def listen(conn: Connection, channel: LiteralString) -> None:
+    """Subscribe an autocommit connection to a channel."""
+    conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+
+
+def wait_notified(conn: Connection, timeout_s: float, stopping: threading.Event) -> None:
+    """Return when a channel that `conn` listens to is notified, or after `timeout_s`."""
+    if not stopping.is_set():
+        for _ in conn.notifies(timeout=timeout_s, stop_after=1):
+            return
