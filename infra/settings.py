@@ -17,6 +17,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PICMEND_", frozen=True, extra="ignore")
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port,...")
+    kafka_replication: int = Field(1, ge=1, description="Brokers that hold each partition")
     database_url: SecretStr = Field(
         SecretStr("postgresql://picmend_app@127.0.0.1:5432/picmend"),
         description="Postgres as the application's role, which owns nothing",

@@ -4,6 +4,8 @@ Tests under `tests/unit` get none of it: their sockets are closed, and nothing o
 imported for them.
 """
 
+# ruff: noqa: PLC0415 - the stack is imported only by the tests that use it
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,11 +1,15 @@
 """Kafka, Postgres and an S3 object store, through one interface with three providers."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from infra.stack.assembly import Provider, Report, open_local
+from infra.stack.docker import DockerProvider
 from infra.stack.errors import StackError
-from infra.stack.native import Report, open_native
+from infra.stack.external import external_stack, prepare_external
+from infra.stack.native import NativeProvider
 from infra.stack.stack import Stack
 
 __all__ = ["Report", "Stack", "StackError", "open_stack"]
@@ -34,8 +38,23 @@ def open_stack(
     Raises `StackError`.
     """
     tell = report or _silent
-    with open_native(
+    external = external_stack(os.environ, data_dir)
+    if external is not None:
+        tell("using the servers that PICMEND_* variables name")
+        prepare_external(external, migrate=migrate)
+        yield external
+        return
+    kind = os.environ.get("PICMEND_STACK", "native")
+    match kind:
+        case "native":
+            provider: Provider = NativeProvider()
+        case "docker":
+            provider = DockerProvider()
+        case _:
+            raise StackError(f"PICMEND_STACK is {kind!r}; it can be native or docker")
+    with open_local(
         data_dir,
+        provider,
         notifications=notifications,
         durable=durable,
         migrate=migrate,

@@ -16,7 +16,7 @@ from infra.stack.ports import PortBlock
 from infra.stack.server import ServerPlan
 
 # One stack, one node: an id is needed, and nothing depends on which.
-_CLUSTER_ID: Final = "picmend-local-stack-00"
+CLUSTER_ID: Final = "picmend-local-stack-00"
 _HEAP: Final = ("-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 _PROPERTIES: Final = """\
@@ -47,13 +47,7 @@ def kafka_plan(folder: Path, log: Path, ports: PortBlock) -> ServerPlan:
     when the data folder cannot be formatted.
     """
     java, classpath = _java(), os.pathsep.join(str(jar) for jar in kafka_jars())
-    folder.mkdir(parents=True, exist_ok=True)
-    properties = folder / "server.properties"
-    properties.write_text(
-        _PROPERTIES.format(
-            port=ports.kafka, controller=ports.kafka_controller, logs=folder / "data"
-        )
-    )
+    properties = write_properties(folder, ports)
     if not (folder / "data" / "meta.properties").exists():
         _format(java, classpath, properties, folder)
     address = f"127.0.0.1:{ports.kafka}"
@@ -70,6 +64,18 @@ def kafka_plan(folder: Path, log: Path, ports: PortBlock) -> ServerPlan:
         ready=lambda: kafka_answers(address),
         advice="It needs about 300 MB of memory and room on the disk of its data.",
     )
+
+
+def write_properties(folder: Path, ports: PortBlock) -> Path:
+    """Write the broker's configuration, its data under `folder`, and return the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = folder / "server.properties"
+    properties.write_text(
+        _PROPERTIES.format(
+            port=ports.kafka, controller=ports.kafka_controller, logs=folder / "data"
+        )
+    )
+    return properties
 
 
 def kafka_answers(address: str) -> bool:
@@ -96,7 +102,7 @@ def _format(java: str, classpath: str, properties: Path, folder: Path) -> None:
     done = subprocess.run(  # noqa: S603 - java as installed, with our own arguments
         [
             *(java, "-XX:TieredStopAtLevel=1", "-cp", classpath, "kafka.tools.StorageTool"),
-            *("format", "--standalone", "-t", _CLUSTER_ID, "-c", str(properties)),
+            *("format", "--standalone", "-t", CLUSTER_ID, "-c", str(properties)),
         ],
         cwd=folder,
         capture_output=True,

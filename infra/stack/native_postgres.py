@@ -76,7 +76,7 @@ def postgres_plan(
             arguments=(
                 *(str(binaries / "postgres"), "-D", str(data), "-p", str(ports.postgres)),
                 *("-h", "127.0.0.1", "-k", ""),
-                *(f"-c{setting}" for setting in _settings(durable=durable)),
+                *(f"-c{setting}" for setting in postgres_settings(durable=durable)),
             ),
             cwd=folder,
             environment={**os.environ, "LC_ALL": "C"},
@@ -129,7 +129,8 @@ def create_roles(access: PostgresAccess) -> None:
             )
 
 
-def _settings(*, durable: bool) -> tuple[str, ...]:
+def postgres_settings(*, durable: bool) -> tuple[str, ...]:
+    """Return the settings of a local cluster, as name=value."""
     usual = ("max_connections=200", "shared_buffers=128MB", "timezone=UTC", "log_timezone=UTC")
     careless = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
     return usual if durable else (*usual, *careless)

@@ -14,11 +14,11 @@ from minio.error import S3Error
 from urllib3 import PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
-from infra import kafka_topics
 from infra.stack.child import Command
 from infra.stack.errors import MissingServersError
 from infra.stack.ports import PortBlock
 from infra.stack.server import ServerPlan
+from schemas.topics import OBJECT_EVENTS
 
 REGION: Final = "us-east-1"
 _ADMIN_GRPC: Final = 10_000
@@ -51,37 +51,53 @@ def store_plan(
     `kafka` is the broker that is told of every change; None announces nothing. The broker
     must answer when the store starts, or the store ends. Raises `MissingServersError`.
     """
+    base = ports.store
+    return ServerPlan(
+        name="store",
+        ports=(*range(base, base + 9), base + 8 + _ADMIN_GRPC),
+        address=f"127.0.0.1:{base + 6}",
+        command=Command(
+            arguments=(str(_weed()), *store_arguments(folder, ports, access, kafka=kafka)),
+            cwd=folder / "conf",
+            environment=os.environ,
+        ),
+        log=log,
+        ready=lambda: store_ready(ports, access),
+        advice="It ends when Kafka is away, or when one of its ports is taken.",
+        stop_timeout_s=15.0,
+    )
+
+
+def store_arguments(
+    folder: Path, ports: PortBlock, access: StoreAccess, *, kafka: str | None
+) -> tuple[str, ...]:
+    """Write the configuration under `folder` and return the arguments of `weed` for it.
+
+    All of them every time: it remembers those of an earlier start in its data folder.
+    """
     conf, data = folder / "conf", folder / "data"
     conf.mkdir(parents=True, exist_ok=True)
     data.mkdir(parents=True, exist_ok=True)
     _write_configuration(conf, data, access, kafka)
     base = ports.store
     admin = base + 8
-    return ServerPlan(
-        name="store",
-        ports=(*range(base, base + 9), admin + _ADMIN_GRPC),
-        address=f"127.0.0.1:{base + 6}",
-        command=Command(
-            arguments=(
-                *(str(_weed()), f"-config_dir={conf}", "-logtostderr=true", "mini"),
-                *(f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
-                *(f"-master.port={base}", f"-master.port.grpc={base + 1}"),
-                *(f"-volume.port={base + 2}", f"-volume.port.grpc={base + 3}"),
-                *(f"-filer.port={base + 4}", f"-filer.port.grpc={base + 5}"),
-                *(f"-s3.port={base + 6}", f"-s3.port.grpc={base + 7}"),
-                *(f"-admin.port={admin}", f"-admin.port.grpc={admin + _ADMIN_GRPC}"),
-                *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-                *(f"-s3.config={conf / 's3.json'}", "-s3.iam.readOnly=false"),
-                "-master.telemetry=false",
-            ),
-            cwd=conf,
-            environment=os.environ,
-        ),
-        log=log,
-        ready=lambda: store_answers(access) and _can_write(base),
-        advice="It ends when Kafka is away, or when one of its ports is taken.",
-        stop_timeout_s=15.0,
+    return (
+        *(f"-config_dir={conf}", "-logtostderr=true", "mini"),
+        *(f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+        *(f"-master.port={base}", f"-master.port.grpc={base + 1}"),
+        *(f"-volume.port={base + 2}", f"-volume.port.grpc={base + 3}"),
+        *(f"-filer.port={base + 4}", f"-filer.port.grpc={base + 5}"),
+        *(f"-s3.port={base + 6}", f"-s3.port.grpc={base + 7}"),
+        *(f"-admin.port={admin}", f"-admin.port.grpc={admin + _ADMIN_GRPC}"),
+        *("-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
+        *(f"-s3.config={conf / 's3.json'}", "-s3.iam.readOnly=false"),
+        "-master.telemetry=false",
     )
+
+
+def store_ready(ports: PortBlock, access: StoreAccess) -> bool:
+    """Whether it answers root's requests and has room for a first object."""
+    return store_answers(access) and _can_write(ports.store)
 
 
 def store_endpoint(ports: PortBlock) -> str:
@@ -142,7 +158,7 @@ def _write_configuration(conf: Path, data: Path, access: StoreAccess, kafka: str
         _NOTIFICATION.format(
             enabled="false" if kafka is None else "true",
             kafka=kafka or "",
-            topic=kafka_topics.OBJECT_EVENTS,
+            topic=OBJECT_EVENTS,
             offset_file=data / "last.offset",
         )
     )
