@@ -1,0 +1,1 @@
+"""billing: the ledger, the holds on it, and the usage that closes them."""
