@@ -1,0 +1,1 @@
+"""How work on a picture is cut up and run."""

@@ -1,0 +1,1 @@
+"""Reading and writing pictures; nothing here knows networks, Kafka or the object store."""

@@ -1,0 +1,1 @@
+"""Network definitions and the files that hold their weights."""

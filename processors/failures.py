@@ -1,0 +1,25 @@
+"""The errors of image processing, each with the stable code that its job ends with.
+
+    ProcessingFailure               processing_failed
+    ├── ImageRefused                (see processors.images.errors)
+    ├── MaskRefused                 (see processors.operations.inpaint)
+    └── ModelUnavailable            model_unavailable
+
+`processors.engine.tiled.Cancelled` is no failure and stands apart.
+"""
+
+from typing import ClassVar
+
+from schemas.errors import ErrorCode
+
+
+class ProcessingFailure(Exception):  # noqa: N818 (its kinds are named by what happened)
+    """A job cannot end with a result; `code` says why, the message what was found."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.PROCESSING_FAILED
+
+
+class ModelUnavailable(ProcessingFailure):
+    """The weights of a network are missing, altered or not of its shape."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.MODEL_UNAVAILABLE

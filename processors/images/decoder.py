@@ -1,0 +1,124 @@
+"""The worker's decoder: bytes in, `Image` out, the parsing done in a confined process."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+
+from processors.images.errors import (
+    DecodeLimitReached,
+    EmptyFile,
+    FileTooLarge,
+    refusal,
+)
+from processors.images.image import Image
+from processors.images.limits import DecodeLimits
+from processors.sandbox.framing import Message
+from processors.sandbox.sandbox import ChildFailed, Sandbox, SandboxLimits
+from schemas.operations import ImageFormat
+
+
+class _Refused(BaseModel):
+    code: str
+    message: str
+
+
+class _Decoded(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    width: PositiveInt
+    height: PositiveInt
+    channels: PositiveInt
+    alpha: bool
+    icc: bool
+    format: str
+    source_width: PositiveInt
+    source_height: PositiveInt
+
+
+class Decoder:
+    """Decodes pictures in processes of its own. Safe to share between threads.
+
+    Close it, or use it as a context manager, to end those processes.
+    """
+
+    def __init__(
+        self, limits: DecodeLimits | None = None, sandbox: SandboxLimits | None = None
+    ) -> None:
+        self._limits = limits or DecodeLimits()
+        self._sandbox = Sandbox("processors.images.decode_child", sandbox)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def warm(self) -> None:
+        """Start a process ahead of the first picture."""
+        self._sandbox.warm()
+
+    def close(self) -> None:
+        """End the processes that wait for work."""
+        self._sandbox.close()
+
+    def decode(self, data: bytes, *, should_stop: Callable[[], bool] = lambda: False) -> Image:
+        """Return the picture in `data`.
+
+        Raises a kind of `processors.images.errors.ImageRefused`; `DecodeLimitReached` also
+        when the process had to be killed, because the file made it crash or took too long.
+        """
+        if not data:
+            raise EmptyFile("the file is empty")
+        limits = self._limits
+        if len(data) > limits.file_bytes:
+            raise FileTooLarge(f"{len(data)} bytes are more than {limits.file_bytes}")
+        fields: dict[str, object] = {
+            "file_bytes": limits.file_bytes,
+            "pixels": limits.pixels,
+            "side": limits.side,
+            "frames": limits.frames,
+        }
+        try:
+            return _image(self._sandbox.call(fields, [data], should_stop=should_stop))
+        except ChildFailed as error:
+            raise DecodeLimitReached(f"decoding was stopped: {error}") from error
+
+
+def _image(message: Message) -> Image:
+    """Build the picture from a reply, trusting none of its numbers."""
+    if "code" in message.fields:
+        refused = _Refused.model_validate(message.fields)
+        raise refusal(refused.code, refused.message)
+    try:
+        decoded = _Decoded.model_validate(message.fields)
+        return _assembled(decoded, list(message.buffers))
+    except (ValidationError, ValueError, LookupError) as error:
+        raise ChildFailed("the child sent a picture that does not add up") from error
+
+
+def _assembled(decoded: _Decoded, buffers: list[bytearray]) -> Image:
+    size = (decoded.height, decoded.width)
+    pixels = _array(buffers.pop(0)).reshape(*size, decoded.channels)
+    if decoded.channels not in {1, 3}:
+        raise ValueError(f"{decoded.channels} channels")
+    alpha = _array(buffers.pop(0)).reshape(size) if decoded.alpha else None
+    return Image(
+        pixels=pixels,
+        alpha=alpha,
+        icc=bytes(buffers.pop(0)) if decoded.icc else None,
+        source_format=ImageFormat(decoded.format),
+        source_size=(decoded.source_width, decoded.source_height),
+    )
+
+
+def _array(buffer: bytearray) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(buffer, dtype=np.uint8)

@@ -1,0 +1,95 @@
+"""One door to every operation."""
+
+import functools
+from types import TracebackType
+from typing import Self
+
+from processors.engine.tiled import Engine, Progress, ShouldStop
+from processors.images.image import Image
+from processors.models.registry import Registry
+from processors.operations.inpaint import Inpaint
+from processors.operations.result import Restored
+from processors.operations.upscale import Upscale
+from processors.sandbox.sandbox import Sandbox, SandboxLimits
+from schemas.operations import InpaintParameters, Parameters, UpscaleParameters
+
+
+class Restorer:
+    """Runs operations on one device. Safe to share between threads.
+
+    Networks are loaded when they are first needed and stay. Close it, or use it as a context
+    manager, to end the process that fills holes.
+    """
+
+    def __init__(self, registry: Registry | None = None, engine: Engine | None = None) -> None:
+        self.registry = registry or Registry()
+        self.engine = engine or Engine()
+        self._filler = Sandbox("processors.engine.fill_child", SandboxLimits())
+        self._upscale = Upscale(self.registry, self.engine)
+        self._inpaint = Inpaint(self._filler)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the filler's processes that wait for work."""
+        self._filler.close()
+
+    def restore(
+        self,
+        parameters: Parameters,
+        image: Image,
+        mask: Image | None = None,
+        *,
+        progress: Progress,
+        should_stop: ShouldStop,
+    ) -> Restored:
+        """Return `image` restored by the operation that `parameters` belong to.
+
+        `progress(done, total)` is called after each tile, `should_stop()` before it. Raises
+        `processors.engine.tiled.Cancelled`, or a kind of
+        `processors.failures.ProcessingFailure`, whose `code` is the job's. Raises `ValueError`
+        for `identity`, which no picture is decoded for.
+        """
+        match parameters:
+            case UpscaleParameters():
+                return self._upscale.run(
+                    image, parameters, progress=progress, should_stop=should_stop
+                )
+            case InpaintParameters():
+                return self._inpaint.run(
+                    image, parameters, mask, progress=progress, should_stop=should_stop
+                )
+            case _:
+                raise ValueError(f"{parameters.operation} restores nothing")
+
+
+@functools.cache
+def _shared() -> Restorer:
+    return Restorer()
+
+
+def restore(
+    operation: str,
+    parameters: Parameters,
+    image: Image,
+    mask: Image | None = None,
+    *,
+    progress: Progress,
+    should_stop: ShouldStop,
+) -> Restored:
+    """Run `operation` through the one `Restorer` of this process; see `Restorer.restore`.
+
+    Raises `ValueError` when `parameters` are those of another operation.
+    """
+    if operation != parameters.operation:
+        raise ValueError(f"{parameters.operation} parameters were given for {operation}")
+    return _shared().restore(parameters, image, mask, progress=progress, should_stop=should_stop)

@@ -1,0 +1,76 @@
+"""The child's side: confine itself, then answer requests until its input ends."""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from processors.sandbox.framing import Buffer, Fields, Message, pack, unpack
+
+_PR_SET_NO_NEW_PRIVS = 38
+_FILES = 16
+_MOST_REQUEST = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a request is answered with."""
+
+    fields: Fields
+    buffers: tuple[Buffer, ...] = ()
+
+
+def serve(answer: Callable[[Message], Reply]) -> None:
+    """Answer each request on standard input to standard output; returns when input ends.
+
+    The arguments of the command line are the limits: bytes of address space, seconds of CPU
+    per request, seconds of wall time per request. Past either number of seconds the process is
+    ended by a signal, also when its parent is gone.
+    """
+    address_space, cpu_s, wall_s = (int(argument) for argument in sys.argv[1:4])
+    _confine(address_space)
+    requests, replies = sys.stdin.fileno(), sys.stdout.fileno()
+    while True:
+        try:
+            message = unpack(lambda view: _read_exactly(requests, view), most=_MOST_REQUEST)
+        except EOFError:
+            return
+        _allow_cpu(cpu_s)
+        signal.alarm(wall_s)
+        reply = answer(message)
+        for piece in pack(reply.fields, reply.buffers):
+            _write_all(replies, memoryview(piece).cast("B"))
+        signal.alarm(0)
+
+
+def _confine(address_space: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def _allow_cpu(seconds: int) -> None:
+    """Move the limit to `seconds` from now; the kernel counts CPU time per process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def _read_exactly(descriptor: int, view: memoryview) -> None:
+    while view:
+        count = os.readv(descriptor, [view])
+        if not count:
+            raise EOFError
+        view = view[count:]
+
+
+def _write_all(descriptor: int, view: memoryview) -> None:
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,188 @@
+"""The worker's side: confined children, kept for some requests, replaced when one fails."""
+
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import processors
+from processors.failures import ProcessingFailure
+from processors.sandbox.framing import Buffer, Fields, FramingError, Message, pack, unpack
+
+_PACKAGES = str(Path(processors.__file__).resolve().parent.parent)
+_GRACE_S = 1.0
+_POLL_S = 0.2
+
+
+class ChildFailed(ProcessingFailure):
+    """The child crashed, ran out of time or sent garbage; it was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxLimits:
+    """What a child may use.
+
+    Bytes of address space, seconds of CPU and of wall time per request, bytes of a reply, and
+    the number of requests after which it is replaced.
+    """
+
+    address_space: int = 2 << 30
+    cpu_s: int = 30
+    wall_s: int = 60
+    reply_bytes: int = 512 << 20
+    requests: int = 200
+
+
+class Sandbox:
+    """Runs requests in confined child processes of one Python module.
+
+    A child has no open file but its two pipes, no environment but its own, and limits on
+    memory, CPU and files. Its reply is taken as data: lengths are checked, nothing is
+    unpickled. Each child serves one request at a time; threads that call at once get a child
+    each. Close it, or use it as a context manager, to end the children.
+    """
+
+    def __init__(self, module: str, limits: SandboxLimits | None = None) -> None:
+        self._module = module
+        self.limits = limits or SandboxLimits()
+        self._idle: list[_Child] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def warm(self) -> None:
+        """Start a child ahead of the first request, which then need not wait for it."""
+        self._put_back(_Child(self._module, self.limits))
+
+    def call(
+        self,
+        fields: Fields,
+        buffers: Sequence[Buffer] = (),
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Message:
+        """Return the child's reply.
+
+        Raises `ChildFailed` when there is none within the limits, or when `should_stop()`
+        turned true meanwhile: either way the child is killed and the next call gets another.
+        """
+        child = self._take()
+        try:
+            message = child.call(fields, buffers, should_stop)
+        except BaseException:
+            child.kill()
+            raise
+        self._put_back(child)
+        return message
+
+    def close(self) -> None:
+        """End the idle children; one at work ends with its request."""
+        with self._lock:
+            self._closed = True
+            children, self._idle = self._idle, []
+        for child in children:
+            child.kill()
+
+    def _take(self) -> "_Child":
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return _Child(self._module, self.limits)
+
+    def _put_back(self, child: "_Child") -> None:
+        with self._lock:
+            if not self._closed and child.served < self.limits.requests:
+                self._idle.append(child)
+                return
+        child.kill()
+
+
+class _Child:
+    """One child process with its two pipes. Not for use by two threads at once."""
+
+    def __init__(self, module: str, limits: SandboxLimits) -> None:
+        self.served = 0
+        self._limits = limits
+        arguments = [str(limits.address_space), str(limits.cpu_s), str(limits.wall_s)]
+        self._process = subprocess.Popen(  # noqa: S603 (fixed arguments, no shell)
+            [sys.executable, "-P", "-s", "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # Nothing of the worker's environment, which holds passwords; one thread, for each
+            # would reserve address space.
+            env={"PYTHONPATH": _PACKAGES, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            bufsize=0,
+        )
+        if self._process.stdin is None or self._process.stdout is None:
+            raise ChildFailed("the child has no pipes")
+        self._requests = self._process.stdin
+        self._replies = self._process.stdout
+        os.set_blocking(self._requests.fileno(), False)
+        os.set_blocking(self._replies.fileno(), False)
+
+    def call(
+        self, fields: Fields, buffers: Sequence[Buffer], should_stop: Callable[[], bool]
+    ) -> Message:
+        wait = _Deadline(time.monotonic() + self._limits.wall_s + _GRACE_S, should_stop)
+        try:
+            for piece in pack(fields, buffers):
+                self._write(memoryview(piece).cast("B"), wait)
+            reply = unpack(lambda view: self._read(view, wait), most=self._limits.reply_bytes)
+        except BrokenPipeError as error:
+            raise ChildFailed("the child ended before it read its request") from error
+        except FramingError as error:
+            raise ChildFailed(f"the child sent {error}") from error
+        self.served += 1
+        return reply
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._requests.close()
+        self._replies.close()
+
+    def _write(self, view: memoryview, wait: "_Deadline") -> None:
+        while view:
+            wait.until_ready(self._requests.fileno(), select.POLLOUT)
+            view = view[os.write(self._requests.fileno(), view) :]
+
+    def _read(self, view: memoryview, wait: "_Deadline") -> None:
+        while view:
+            wait.until_ready(self._replies.fileno(), select.POLLIN)
+            count = os.readv(self._replies.fileno(), [view])
+            if not count:
+                raise ChildFailed("the child ended without an answer")
+            view = view[count:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Deadline:
+    at: float
+    should_stop: Callable[[], bool]
+
+    def until_ready(self, descriptor: int, event: int) -> None:
+        poll = select.poll()
+        poll.register(descriptor, event)
+        while not poll.poll(_POLL_S * 1000):
+            if time.monotonic() > self.at:
+                raise ChildFailed("the child ran out of time")
+            if self.should_stop():
+                raise ChildFailed("the child was stopped")
