@@ -4,6 +4,7 @@ StackError
 ├── ServerFailedError      a server did not start or did not become ready
 ├── PortTakenError         a port that must be used is in use
 ├── AlreadyRunningError    a stack already runs on this data directory
+├── ProgramFailedError     one of picmend's own processes did not get ready
 └── MissingServersError    the servers are not installed or not intact
 """
 
@@ -18,6 +19,10 @@ class ServerFailedError(StackError):
 
 class PortTakenError(StackError):
     """A port is in use; the message names the process that has it, where that can be seen."""
+
+
+class ProgramFailedError(StackError):
+    """One of picmend's own processes did not get ready; the message has its last log lines."""
 
 
 class AlreadyRunningError(StackError):
