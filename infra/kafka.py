@@ -1,10 +1,10 @@
 """Kafka as picmend uses it: bytes, sends that are awaited, offsets committed by hand."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.structs import OffsetAndMetadata
@@ -101,6 +101,20 @@ class KafkaPythonProducer:
         self._producer.close(timeout=5)
 
 
+class _OnAssigned(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped
+    """Calls back when a rebalance has given partitions to this consumer."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        """Do nothing: what is running is fenced by its lease, not by its partition."""
+
+    def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:  # noqa: ARG002 - the library's signature
+        """Call back."""
+        self._call()
+
+
 class KafkaPythonConsumer:
     """`Consumer` on a real broker. Used by one thread."""
 
@@ -108,7 +122,6 @@ class KafkaPythonConsumer:
         self, bootstrap: str, topics: Collection[str], *, group: str, client_id: str
     ) -> None:
         self._consumer = KafkaConsumer(
-            *topics,
             bootstrap_servers=bootstrap.split(","),
             client_id=client_id,
             group_id=group,
@@ -120,12 +133,12 @@ class KafkaPythonConsumer:
             reconnect_backoff_max_ms=RECONNECT_MS,
         )
         self._held_back: frozenset[str] = frozenset()
+        # Partitions that a rebalance brings are paused before anything of them is fetched.
+        self._consumer.subscribe(list(topics), listener=_OnAssigned(self._apply_holds))
 
     def poll(self, timeout_s: float) -> list[Message]:
         """See `Consumer`."""
         try:
-            # A rebalance may have brought partitions of topics that are held back.
-            self._apply_holds()
             batches = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
         except KafkaError as error:
             raise BrokerUnavailableError(f"Kafka gave nothing: {error!r}") from error
@@ -159,6 +172,7 @@ class KafkaPythonConsumer:
     def hold_back(self, topics: Collection[str]) -> None:
         """See `Consumer`."""
         self._held_back = frozenset(topics)
+        self._apply_holds()
 
     def assigned(self) -> bool:
         """Tell whether partitions have been given to this consumer."""
