@@ -31,7 +31,7 @@ def longest(schema: Json, definitions: Json) -> float:
                 len(name) + 4 + longest(value, definitions) for name, value in properties.items()
             )
         case {"type": "object", "additionalProperties": values}:
-            name = longest(schema.get("propertyNames", {"type": "string"}), definitions)
+            name = longest_text(schema.get("propertyNames", {})) + 2
             return count(schema, "maxProperties") * (name + longest(values, definitions) + 2) + 2
         case {"type": "string"}:
             return longest_text(schema) + 2
