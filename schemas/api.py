@@ -1,0 +1,270 @@
+"""Resources of the HTTP API: what requests may hold, and what answers hold.
+
+Amounts are whole numbers of a unit's minor part (CNY: 1/10000 yuan); times are UTC. An answer
+may get further members; clients ignore those they do not know.
+"""
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
+
+from schemas.errors import ErrorCode
+from schemas.ids import UPLOAD_ID_PATTERN, AccountId, JobId, UploadId
+from schemas.operations import ImageFormat, OperationName, Parameters
+from schemas.states import JobState, Origin
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("U+0000 is not allowed")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+"""Text that a table can hold."""
+
+UploadIdField = Annotated[UploadId, Field(pattern=UPLOAD_ID_PATTERN)]
+
+
+class _Request(BaseModel):
+    """A misspelt member of a request is an error, not silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class UploadRequest(_Request):
+    """What is about to be uploaded. Nothing need be said of it."""
+
+    size: int | None = Field(
+        None, ge=1, description="Bytes; the link then takes exactly so many, and no others"
+    )
+
+
+class Upload(_Answer):
+    """Where to PUT a file, before a job names it by `upload_id`."""
+
+    upload_id: UploadId
+    url: str = Field(description="PUT the file's bytes here; the link is its own permission")
+    expires_at: AwareDatetime = Field(description="Until when the link takes a file")
+    max_bytes: int = Field(description="A larger file is refused when a job names it")
+
+
+class WorkWanted(_Request):
+    """What is to be done: a preset, or an operation with its parameters."""
+
+    preset: Annotated[Text, Field(min_length=1, max_length=63)] | None = None
+    operation: OperationName | None = None
+    parameters: dict[str, JsonValue] | None = Field(
+        None, description="Those of `operation`; what is left out has its default"
+    )
+    expires_at: AwareDatetime | None = Field(
+        None, description="When to give up if the job has not begun; 7 days by default, and at most"
+    )
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if (self.preset is None) == (self.operation is None):
+            raise ValueError("name either a preset or an operation")
+        if self.parameters is not None and self.operation is None:
+            raise ValueError("parameters go with an operation, not with a preset")
+        return self
+
+
+class JobRequest(WorkWanted):
+    """A job on files that were uploaded before."""
+
+    upload_id: UploadIdField
+    mask_upload_id: UploadIdField | None = Field(
+        None, description="A second picture of the same size: white is filled"
+    )
+
+
+class JobTimes(_Answer):
+    """When what happened to a job."""
+
+    requested_at: AwareDatetime
+    admitted_at: AwareDatetime = Field(description="The time that its price is of")
+    expires_at: AwareDatetime = Field(description="When it is given up if it has not begun")
+    dispatched_at: AwareDatetime | None
+    started_at: AwareDatetime | None
+    ended_at: AwareDatetime | None
+
+
+class JobSource(_Answer):
+    """What is restored. Sizes in pixels are as stored, before any EXIF orientation."""
+
+    key: str
+    size: int = Field(description="Bytes")
+    format: ImageFormat | None
+    width: int | None
+    height: int | None
+
+
+class JobPrice(_Answer):
+    """What a job costs. It is held when the job is queued."""
+
+    amount: int
+    unit: str
+    charged: int | None = Field(
+        description="The amount if it succeeded, 0 if it ended otherwise, null until it ends"
+    )
+
+
+class JobProblem(_Answer):
+    """Why a job ended without a result, in the language that was asked for."""
+
+    code: ErrorCode
+    title: str
+    detail: str = Field(description="What happened this time, in English")
+    remedy: str
+
+
+class JobResult(_Answer):
+    """What a job made."""
+
+    key: str
+    url: str = Field(description="GET the result here; the link is its own permission")
+    url_expires_at: AwareDatetime = Field(description="Read the job again for a fresh link")
+    media_type: str
+    size: int = Field(description="Bytes")
+    etag: str
+    width: int | None
+    height: int | None
+
+
+class JobView(_Answer):
+    """A job as it stands. `version` grows by one with every change of state."""
+
+    id: JobId
+    state: JobState
+    version: int
+    origin: Origin
+    preset: str | None
+    operation: OperationName | None
+    parameters: Parameters | None
+    source: JobSource
+    price: JobPrice | None = Field(description="null for a job that was rejected before it had one")
+    times: JobTimes
+    cancel_requested: bool
+    retry_of: JobId | None
+    problem: JobProblem | None
+    result: JobResult | None
+
+
+class JobList(_Answer):
+    """A page of jobs, newest first."""
+
+    jobs: tuple[JobView, ...]
+    next_cursor: str | None = Field(description="For the next page; null on the last")
+
+
+class JobSummary(_Answer):
+    """How many of an account's jobs stand where, and why those without a result have none."""
+
+    total: int
+    by_state: dict[JobState, int]
+    by_code: dict[ErrorCode, int]
+
+
+class UsageLine(_Answer):
+    """The ended jobs of one operation and day. Days are of UTC, by the time of admission."""
+
+    day: date
+    operation: OperationName
+    unit: str
+    jobs: int = Field(description="Ended jobs, those that failed too")
+    succeeded: int
+    pixels: int = Field(description="Pixels of the pictures sent for those that succeeded")
+    amount: int = Field(description="Charged")
+
+
+class UsageTotal(_Answer):
+    """The sums over a period, of one unit."""
+
+    unit: str
+    jobs: int
+    succeeded: int
+    pixels: int
+    amount: int
+
+
+class Usage(_Answer):
+    """What was used in a period; both of its days count."""
+
+    model_config = ConfigDict(frozen=True, validate_by_name=True, serialize_by_alias=True)
+
+    from_day: date = Field(alias="from")
+    to_day: date = Field(alias="to")
+    days: tuple[UsageLine, ...]
+    totals: tuple[UsageTotal, ...]
+
+
+class AccountBalance(_Answer):
+    """What an account can spend, and what is set aside for its jobs under way."""
+
+    account_id: AccountId
+    available: int
+    held: int
+    unit: str
+
+
+class ErrorEntry(_Answer):
+    """A code: what it means and what to do, in the language that was asked for."""
+
+    code: ErrorCode
+    type: str
+    status: int = Field(description="With which the API answers it")
+    title: str
+    remedy: str
+
+
+class ErrorList(_Answer):
+    """Every code there is."""
+
+    errors: tuple[ErrorEntry, ...]
+
+
+class PresetPrice(_Answer):
+    """What a job costs today; a price per megapixel counts every started one."""
+
+    amount: int
+    unit: str
+    per: Literal["megapixel", "job"]
+
+
+class PresetView(_Answer):
+    """Something that can be asked for by name, and the largest picture that it takes."""
+
+    name: str
+    operation: OperationName
+    parameters: Parameters
+    takes_mask: bool = Field(description="Whether a second picture must mark what to fill")
+    price: PresetPrice | None = Field(description="null: not to be had in the account's currency")
+    max_bytes: int
+    max_pixels: int
+    max_side: int = Field(description="Pixels")
+
+
+class PresetList(_Answer):
+    """What an account can ask for by name."""
+
+    presets: tuple[PresetView, ...]
+
+
+class Health(_Answer):
+    """The process answers."""
+
+    status: Literal["ok", "ready"]
