@@ -26,6 +26,10 @@ MAX_KEY_BYTES = 900
 """Longest upload key, in UTF-8 bytes. Stores stop at 1024; a result's key is longer than
 its source's by `.{job_id}.{ext}`, and must fit too."""
 
+MAX_NAME_BYTES = 205
+"""Longest last segment of an upload key, in UTF-8 bytes: SeaweedFS keeps names of up to 255,
+and `.{job_id}.problem.json` takes 50."""
+
 _OUTPUT = re.compile(
     r"out/(?P<source>.+)\.(?P<job>job_[a-z2-7]{32})\.(?P<ext>problem\.json|[a-z0-9]{1,8})",
     re.DOTALL,
@@ -81,9 +85,13 @@ def parse_upload_key(key: str) -> UploadKey | MalformedKey | None:
     account, _, rest = key.removeprefix(INPUT_PREFIX).partition("/")
     account_id = AccountId(account)
     preset, _, path = rest.partition("/")
-    size = len(key.encode("utf-8", "surrogatepass"))
+    size = _size(key)
     if size > MAX_KEY_BYTES:
         reason = f"the key has {size} bytes, {MAX_KEY_BYTES} are allowed"
+        return MalformedKey(ErrorCode.KEY_TOO_LONG, account_id, preset, reason)
+    name_size = _size(path.rpartition("/")[2])
+    if name_size > MAX_NAME_BYTES:
+        reason = f"the name has {name_size} bytes, {MAX_NAME_BYTES} are allowed"
         return MalformedKey(ErrorCode.KEY_TOO_LONG, account_id, preset, reason)
     if not path:
         reason = f"{key!r} lacks a segment; expected in/{{account}}/{{preset}}/{{path}}"
@@ -143,12 +151,12 @@ def api_result_key(account_id: AccountId, job_id: JobId, extension: str) -> str:
 def problem_key(source_key: str, job_id: JobId) -> str:
     """Return the key of the document that says why an upload has no result.
 
-    Any key under `in/` may be given, malformed ones too: what is over `MAX_KEY_BYTES` is
-    cut off, and segments `.` and `..` are written with %2E, so that the document lies
-    under the same account's prefix wherever a store resolves such segments.
+    Any key under `in/` may be given, malformed ones too: what is over `MAX_KEY_BYTES` or
+    `MAX_NAME_BYTES` is cut off, and segments `.` and `..` are written with %2E, so that
+    the document lies under the same account's prefix wherever a store resolves them.
     """
-    source = source_key.encode("utf-8", "surrogatepass")[:MAX_KEY_BYTES].decode("utf-8", "ignore")
-    parts = source.removeprefix(INPUT_PREFIX).split("/")
+    parts = _cut(source_key.removeprefix(INPUT_PREFIX), MAX_KEY_BYTES).split("/")
+    parts[-1] = _cut(parts[-1], MAX_NAME_BYTES)
     path = "/".join(_DOTS.get(part, part) for part in parts)
     return f"{OUTPUT_PREFIX}{path}.{job_id}.{PROBLEM_EXTENSION}"
 
@@ -156,3 +164,12 @@ def problem_key(source_key: str, job_id: JobId) -> str:
 def staged_key(account_id: AccountId, upload_id: UploadId) -> str:
     """Return the key under which the API keeps an upload until its job takes it."""
     return f"{STAGED_PREFIX}{account_id}/{upload_id}"
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _cut(text: str, size: int) -> str:
+    """Return `text` without what is over `size` bytes of UTF-8."""
+    return text.encode("utf-8", "surrogatepass")[:size].decode("utf-8", "ignore")

@@ -52,13 +52,23 @@ def test_a_malformed_key_still_tells_whose_it_is() -> None:
 
 
 def test_length_counts_in_bytes_and_900_are_allowed() -> None:
-    prefix = "in/acc_1/x4/"
+    prefix = "in/acc_1/x4/" + "d/" * 400
     fits = prefix + "a" * (keys.MAX_KEY_BYTES - len(prefix))
     assert isinstance(keys.parse_upload_key(fits), keys.UploadKey)
-    for too_long in (fits + "a", prefix + "照" * 300):
+    for too_long in (fits + "a", "in/acc_1/x4/" + "照/" * 300 + "a"):
         parsed = keys.parse_upload_key(too_long)
         assert isinstance(parsed, keys.MalformedKey)
         assert parsed.code is ErrorCode.KEY_TOO_LONG
+
+
+@pytest.mark.parametrize("name", ["a" * keys.MAX_NAME_BYTES, "照" * 68])
+def test_a_name_leaves_room_for_what_is_put_beside_it(name: str) -> None:
+    key = f"in/acc_1/x4/{name}"
+    assert isinstance(keys.parse_upload_key(key), keys.UploadKey)
+    assert len(keys.problem_key(key, JOB).rpartition("/")[2].encode()) <= 255
+    parsed = keys.parse_upload_key(key + "照")
+    assert isinstance(parsed, keys.MalformedKey)
+    assert parsed.code is ErrorCode.KEY_TOO_LONG
 
 
 @given(segments, segments)
@@ -89,6 +99,7 @@ def test_a_problem_always_lies_under_its_accounts_prefix_and_fits_a_store(path: 
     assert key.startswith("out/acc_1/")
     assert not {".", ".."} & set(key.split("/"))
     assert len(key.encode()) <= 1024
+    assert len(key.rpartition("/")[2].encode()) <= 255
 
 
 @pytest.mark.parametrize("key", ["out/acc_1/api/a.png", f"in/a.{JOB}.png", "out/a.job_x.png"])

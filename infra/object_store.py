@@ -1,0 +1,314 @@
+"""The object store by minio-py, for any server that speaks S3."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import quote, urlsplit
+
+import urllib3
+from minio import Minio
+from minio.datatypes import Object
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from typing_extensions import override
+from urllib3.exceptions import HTTPError
+
+from infra.presigned_url import Signer
+from infra.stored_objects import (
+    PAGE,
+    AccessDenied,
+    ObjectChanged,
+    ObjectInfo,
+    ObjectMissing,
+    ObjectStore,
+    ObjectTooLarge,
+    StoreError,
+    StoreUnavailable,
+)
+
+if TYPE_CHECKING:
+    from urllib3.response import BaseHTTPResponse
+
+    from infra.settings import Settings
+
+__all__ = [
+    "PAGE",
+    "PART_BYTES",
+    "AccessDenied",
+    "ObjectChanged",
+    "ObjectInfo",
+    "ObjectMissing",
+    "ObjectStore",
+    "ObjectTooLarge",
+    "S3ObjectStore",
+    "StoreError",
+    "StoreUnavailable",
+    "from_settings",
+]
+
+PART_BYTES = 16 * 1024 * 1024
+"""Size of the parts that `put_file` sends; a multipart ETag depends on it."""
+
+_CONNECT_S, _READ_S = 2.0, 20.0
+_CHUNK = 256 * 1024
+_SMALLEST_PART = 5 * 1024**2
+"""The least that minio-py lets a part be."""
+
+_LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_KINDS: dict[int, type[StoreError]] = {
+    HTTPStatus.FORBIDDEN: AccessDenied,
+    HTTPStatus.NOT_FOUND: ObjectMissing,
+    HTTPStatus.PRECONDITION_FAILED: ObjectChanged,
+    # An object that ends before the range has become shorter.
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ObjectChanged,
+}
+
+
+class S3ObjectStore(ObjectStore):
+    """A bucket of an S3 store, by minio-py; see `ObjectStore`.
+
+    `connections` is the number kept open: as many threads can call at once without
+    waiting. A refused connection is an error at once, a silent store after 20 s; a
+    connection that the store closed meanwhile is replaced within the call.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        bucket: str,
+        region: str = "us-east-1",
+        public_endpoint: str | None = None,
+        connections: int = 16,
+    ) -> None:
+        address = urlsplit(endpoint)
+        if address.scheme not in ("http", "https") or not address.netloc or address.path.strip("/"):
+            raise ValueError(f"endpoint {endpoint!r} is not of the form http(s)://host:port")
+        self._bucket = bucket
+        # Sent again at most once, and only where no answer came: all requests are idempotent.
+        retries = urllib3.Retry(total=1, redirect=0, status=0, backoff_factor=0)
+        self._pool = urllib3.PoolManager(
+            maxsize=connections,
+            block=True,
+            timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
+            retries=retries,
+        )
+        self._client = Minio(
+            address.netloc,
+            access_key=access_key,
+            secret_key=secret_key,
+            secure=address.scheme == "https",
+            region=region,
+            http_client=self._pool,
+        )
+        self._signer = Signer(public_endpoint or endpoint, access_key, secret_key, region)
+
+    def close(self) -> None:
+        """Close the connections that are kept open; the next call opens new ones."""
+        self._pool.clear()
+
+    @property
+    @override
+    def bucket(self) -> str:
+        return self._bucket
+
+    @override
+    def head(self, key: str, version_id: str | None = None) -> ObjectInfo:
+        with _told(key):
+            return _info(self._client.stat_object(self._bucket, key, version_id=version_id))
+
+    @override
+    def get_range(
+        self,
+        key: str,
+        start: int,
+        end: int,
+        *,
+        if_match: str | None = None,
+        version_id: str | None = None,
+    ) -> bytes:
+        if not 0 <= start < end:
+            raise ValueError(f"no bytes between {start} and {end}")
+        with self._response(key, if_match, version_id, start, end - start) as response:
+            if response.status != HTTPStatus.PARTIAL_CONTENT:
+                raise StoreError(f"{key}: the store ignores ranges ({response.status})")
+            return response.read()
+
+    @override
+    def get(
+        self,
+        key: str,
+        *,
+        max_bytes: int,
+        if_match: str | None = None,
+        version_id: str | None = None,
+    ) -> bytes:
+        with self._response(key, if_match, version_id) as response:
+            size = int(response.headers.get("content-length", "0"))
+            if size > max_bytes:
+                raise ObjectTooLarge(f"{key} has {size} bytes, {max_bytes} are taken")
+            return response.read()
+
+    def read_into(self, key: str, file: BinaryIO, *, if_match: str | None = None) -> None:
+        """Write a whole object of any size into `file`, chunk by chunk."""
+        with self._response(key, if_match, None) as response:
+            file.writelines(response.stream(_CHUNK))
+
+    @override
+    def put(self, key: str, data: bytes, content_type: str) -> str:
+        # One part as large as the data: a result has a plain ETag, and appears at once.
+        part = max(len(data), _SMALLEST_PART)
+        with _told(key):
+            stored = self._client.put_object(
+                self._bucket, key, io.BytesIO(data), len(data), content_type, part_size=part
+            )
+        return _unquoted(stored.etag)
+
+    def put_file(self, key: str, path: Path, content_type: str) -> str:
+        """Store a file, in parts of `PART_BYTES` when it is larger; return its ETag, unquoted.
+
+        Nothing appears in the store before the last part is there.
+        """
+        with _told(key), path.open("rb") as file:
+            stored = self._client.put_object(
+                self._bucket,
+                key,
+                file,
+                path.stat().st_size,
+                content_type,
+                part_size=PART_BYTES,
+                num_parallel_uploads=1,
+            )
+        return _unquoted(stored.etag)
+
+    @override
+    def list(self, prefix: str, start_after: str | None = None) -> Iterator[Sequence[ObjectInfo]]:
+        found = self._client.list_objects(
+            self._bucket, prefix, recursive=True, start_after=start_after
+        )
+        while True:
+            with _told(prefix):
+                page = list(itertools.islice(found, PAGE))
+            if not page:
+                return
+            yield [_info(each) for each in page if not each.is_dir]
+
+    @override
+    def delete(self, key: str) -> None:
+        with _told(key):
+            self._client.remove_object(self._bucket, key)
+
+    @override
+    def presigned_put(
+        self,
+        key: str,
+        expires: timedelta,
+        content_type: str | None = None,
+        size: int | None = None,
+    ) -> str:
+        headers = {
+            "Content-Type": content_type,
+            "Content-Length": None if size is None else str(size),
+        }
+        signed = {name: value for name, value in headers.items() if value is not None}
+        return self._signer.sign("PUT", self._bucket, key, expires, headers=signed, query={})
+
+    @override
+    def presigned_get(self, key: str, expires: timedelta, filename: str | None = None) -> str:
+        query = {}
+        if filename is not None:
+            disposition = f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
+            query["response-content-disposition"] = disposition
+        return self._signer.sign("GET", self._bucket, key, expires, headers={}, query=query)
+
+    @contextmanager
+    def _response(
+        self,
+        key: str,
+        if_match: str | None,
+        version_id: str | None,
+        offset: int = 0,
+        length: int = 0,
+    ) -> Iterator[BaseHTTPResponse]:
+        """Give an object's response, unread; its connection goes back to the pool after."""
+        with _told(key):
+            response = self._client.get_object(
+                self._bucket,
+                key,
+                offset=offset,
+                length=length,
+                request_headers=_conditions(if_match),
+                version_id=version_id,
+            )
+            try:
+                yield response
+            finally:
+                response.close()
+                response.release_conn()
+
+
+def from_settings(settings: Settings, *, connections: int = 16) -> S3ObjectStore:
+    """Return the store that the settings name; makes no request."""
+    return S3ObjectStore(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        bucket=settings.bucket,
+        region=settings.s3_region,
+        public_endpoint=settings.s3_public_endpoint,
+        connections=connections,
+    )
+
+
+def _conditions(if_match: str | None) -> dict[str, str | list[str] | tuple[str]]:
+    return {} if if_match is None else {"If-Match": f'"{if_match}"'}
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn the errors of minio-py and urllib3 into `StoreError`s."""
+    try:
+        yield
+    except HTTPError as error:
+        raise StoreUnavailable(f"{what}: the store does not answer: {error}") from error
+    except S3Error as error:
+        kind = _kind(error.response.status, error.code)
+        raise kind(f"{what}: {error.code}: {error.message}") from error
+    except ServerError as error:
+        raise _kind(error.status_code, None)(f"{what}: {error}") from error
+    except InvalidResponseError as error:
+        # A page of HTML instead of S3's XML: what stands before the store is speaking.
+        raise StoreUnavailable(f"{what}: {error}") from error
+    except (MinioException, ValueError) as error:
+        raise StoreError(f"{what}: {error}") from error
+
+
+def _kind(status: int, code: str | None) -> type[StoreError]:
+    if code == "NoSuchBucket" or status in _LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return StoreUnavailable
+    return _KINDS.get(status, StoreError)
+
+
+def _info(found: Object) -> ObjectInfo:
+    if found.object_name is None or found.size is None or found.last_modified is None:
+        raise StoreError(f"the store tells neither name, size nor time of {found!r}")
+    return ObjectInfo(
+        key=found.object_name,
+        etag=_unquoted(found.etag),
+        size=found.size,
+        version_id=None if found.version_id == "null" else found.version_id,
+        last_modified=found.last_modified,
+        content_type=found.content_type,
+    )
+
+
+def _unquoted(etag: str | None) -> str:
+    return (etag or "").strip('"')
