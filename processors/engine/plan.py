@@ -72,4 +72,7 @@ def _spans(length: int, longest: int) -> list[range]:
 
 def _stretched(span: range, length: int, overlap: int, multiple: int) -> range:
     start, stop = max(0, span.start - overlap), min(length, span.stop + overlap)
+    # Reading more of the picture is better than padding, which the network would see.
+    stop = min(length, stop + (start - stop) % multiple)
+    start = max(0, start - (start - stop) % multiple)
     return range(start, stop + (start - stop) % multiple)

@@ -13,49 +13,34 @@ from PIL import UnidentifiedImageError
 from processors.images.channels import describes, profile_of, to_channels
 from processors.images.errors import (
     DecodeLimitReached,
-    EmptyFile,
     FileTooLarge,
     ImageRefused,
     ImageTooLarge,
     TooManyFrames,
     TruncatedImage,
     UnreadableImage,
-    UnsupportedFormat,
 )
+from processors.images.header import read_header
 from processors.images.image import Image
 from processors.images.limits import DecodeLimits
 from processors.images.orientation import orientation_of, upright
 from schemas.operations import ImageFormat
 
-_PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-
-
-def sniff(data: bytes) -> ImageFormat:
-    """Return the format that the first bytes of a file tell.
-
-    Raises `EmptyFile` or `UnsupportedFormat`.
-    """
-    if not data:
-        raise EmptyFile("the file is empty")
-    if data.startswith(b"\xff\xd8\xff"):
-        return ImageFormat.JPEG
-    if data.startswith(_PNG_MAGIC):
-        return ImageFormat.PNG
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return ImageFormat.WEBP
-    raise UnsupportedFormat("the content is neither JPEG, PNG nor WebP")
-
 
 def decode(data: bytes, limits: DecodeLimits) -> Image:
     """Return the picture in `data`; of an animation, its first frame.
 
-    16-bit channels are reduced to their upper 8 bits, palettes are expanded, CMYK is converted
-    to sRGB (through its profile if it has one that works), a PNG's gAMA and cHRM are ignored.
+    16-bit channels are reduced to 8 bits, palettes are expanded, CMYK is converted to sRGB
+    (through its profile if it has one that works), a PNG's gAMA and cHRM are ignored.
     Raises a kind of `ImageRefused`.
     """
-    form = sniff(data)
     if len(data) > limits.file_bytes:
         raise FileTooLarge(f"{len(data)} bytes are more than {limits.file_bytes}")
+    # The same parser that admission trusts: what it refused is refused here alike, and sizes
+    # are known before Pillow reserves memory for them.
+    header = read_header(lambda start, end: data[start:end], len(data))
+    form = header.format
+    _check_size(header.width, header.height, limits)
     _check_end(data, form)
     try:
         with warnings.catch_warnings():
@@ -87,15 +72,19 @@ def _check_end(data: bytes, form: ImageFormat) -> None:
         raise TruncatedImage("the JPEG file has no end")
 
 
+def _check_size(width: int, height: int, limits: DecodeLimits) -> None:
+    if width * height > limits.pixels or max(width, height) > limits.side:
+        raise ImageTooLarge(
+            f"{width}x{height} is over {limits.pixels} pixels or {limits.side} a side"
+        )
+
+
 def _decode(data: bytes, form: ImageFormat, limits: DecodeLimits) -> Image:
-    # The limits below are checked instead of Pillow's, before any pixel is decoded.
+    # Pillow's own limit would warn or raise at other sizes than the caller's.
     Pillow.MAX_IMAGE_PIXELS = None
     with Pillow.open(io.BytesIO(data), formats=[form.value.upper()]) as picture:
         width, height = picture.size
-        if width * height > limits.pixels or max(width, height) > limits.side:
-            raise ImageTooLarge(
-                f"{width}x{height} is over {limits.pixels} pixels or {limits.side} a side"
-            )
+        _check_size(width, height, limits)
         frames = getattr(picture, "n_frames", 1)
         if frames > limits.frames:
             raise TooManyFrames(f"{frames} frames are more than {limits.frames}")

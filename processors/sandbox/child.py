@@ -26,24 +26,25 @@ class Reply:
 def serve(answer: Callable[[Message], Reply]) -> None:
     """Answer each request on standard input to standard output; returns when input ends.
 
+    An empty message says that the process is ready.
+
     The arguments of the command line are the limits: bytes of address space, seconds of CPU
     per request, seconds of wall time per request. Past either number of seconds the process is
     ended by a signal, also when its parent is gone.
     """
-    address_space, cpu_s, wall_s = (int(argument) for argument in sys.argv[1:4])
+    address_space, cpu_s, wall_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     _confine(address_space)
     requests, replies = sys.stdin.fileno(), sys.stdout.fileno()
+    _send(replies, Reply({}))
     while True:
         try:
             message = unpack(lambda view: _read_exactly(requests, view), most=_MOST_REQUEST)
         except EOFError:
             return
         _allow_cpu(cpu_s)
-        signal.alarm(wall_s)
-        reply = answer(message)
-        for piece in pack(reply.fields, reply.buffers):
-            _write_all(replies, memoryview(piece).cast("B"))
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, wall_s)
+        _send(replies, answer(message))
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _confine(address_space: int) -> None:
@@ -60,6 +61,8 @@ def _allow_cpu(seconds: int) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     soft = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    if hard != resource.RLIM_INFINITY:
+        soft = min(soft, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
@@ -69,6 +72,11 @@ def _read_exactly(descriptor: int, view: memoryview) -> None:
         if not count:
             raise EOFError
         view = view[count:]
+
+
+def _send(descriptor: int, reply: Reply) -> None:
+    for piece in pack(reply.fields, reply.buffers):
+        _write_all(descriptor, memoryview(piece).cast("B"))
 
 
 def _write_all(descriptor: int, view: memoryview) -> None:

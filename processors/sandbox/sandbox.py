@@ -29,13 +29,14 @@ class ChildFailed(ProcessingFailure):
 class SandboxLimits:
     """What a child may use.
 
-    Bytes of address space, seconds of CPU and of wall time per request, bytes of a reply, and
-    the number of requests after which it is replaced.
+    Bytes of address space, seconds of CPU and of wall time per request, seconds to start in,
+    bytes of a reply, and the number of requests after which it is replaced.
     """
 
     address_space: int = 2 << 30
     cpu_s: int = 30
-    wall_s: int = 60
+    wall_s: float = 60.0
+    start_s: float = 30.0
     reply_bytes: int = 512 << 20
     requests: int = 200
 
@@ -119,6 +120,7 @@ class _Child:
 
     def __init__(self, module: str, limits: SandboxLimits) -> None:
         self.served = 0
+        self._ready = False
         self._limits = limits
         arguments = [str(limits.address_space), str(limits.cpu_s), str(limits.wall_s)]
         self._process = subprocess.Popen(  # noqa: S603 (fixed arguments, no shell)
@@ -141,8 +143,11 @@ class _Child:
     def call(
         self, fields: Fields, buffers: Sequence[Buffer], should_stop: Callable[[], bool]
     ) -> Message:
-        wait = _Deadline(time.monotonic() + self._limits.wall_s + _GRACE_S, should_stop)
         try:
+            if not self._ready:
+                self._await_ready(should_stop)
+            # The child ends itself at `wall_s`; this is for one that no longer can.
+            wait = _Deadline(time.monotonic() + self._limits.wall_s + _GRACE_S, should_stop)
             for piece in pack(fields, buffers):
                 self._write(memoryview(piece).cast("B"), wait)
             reply = unpack(lambda view: self._read(view, wait), most=self._limits.reply_bytes)
@@ -152,6 +157,11 @@ class _Child:
             raise ChildFailed(f"the child sent {error}") from error
         self.served += 1
         return reply
+
+    def _await_ready(self, should_stop: Callable[[], bool]) -> None:
+        wait = _Deadline(time.monotonic() + self._limits.start_s, should_stop)
+        unpack(lambda view: self._read(view, wait), most=0)
+        self._ready = True
 
     def kill(self) -> None:
         self._process.kill()
@@ -181,8 +191,11 @@ class _Deadline:
     def until_ready(self, descriptor: int, event: int) -> None:
         poll = select.poll()
         poll.register(descriptor, event)
-        while not poll.poll(_POLL_S * 1000):
+        ready = False
+        while not ready:
+            ready = bool(poll.poll(_POLL_S * 1000))
+            # Asked each time: a child that trickles its answer must not go on for ever.
             if time.monotonic() > self.at:
                 raise ChildFailed("the child ran out of time")
-            if self.should_stop():
+            if not ready and self.should_stop():
                 raise ChildFailed("the child was stopped")

@@ -1,0 +1,101 @@
+"""The shipped networks give what ncnn gives, in tiles as in one piece."""
+
+import importlib.metadata
+
+import ncnn
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from skimage import data
+
+from processors.engine.device import CPU
+from processors.engine.tiled import Engine
+from processors.models.manifest import NETWORKS, WeightFile
+from processors.models.registry import Registry
+
+NAMES = [entry.name for entry in NETWORKS]
+PHOTOGRAPHS = {
+    "astronaut": data.astronaut()[40:88, 180:220],
+    "chelsea": data.chelsea()[100:148, 150:190],
+}
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry()
+
+
+def psnr(a: npt.NDArray[np.generic], b: npt.NDArray[np.generic], peak: float) -> float:
+    error = float(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
+    return float("inf") if error == 0 else 10 * float(np.log10(peak * peak / error))
+
+
+def by_ncnn(registry: Registry, name: str, picture: npt.NDArray[np.float32]) -> object:
+    entry = registry.get(name).entry
+    distribution = importlib.metadata.distribution(entry.distribution)
+
+    def path(file: WeightFile) -> str:
+        return str(distribution.locate_file(file.path))
+
+    net = ncnn.Net()
+    net.opt.use_vulkan_compute = False
+    net.opt.num_threads = 2
+    assert net.load_param(path(entry.param)) == 0
+    assert net.load_model(path(entry.weights)) == 0
+    extractor = net.create_extractor()
+    # ncnn borrows the array's memory, which therefore has a name here.
+    planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
+    extractor.input("data", ncnn.Mat(planes))
+    code, output = extractor.extract("output")
+    assert code == 0
+    return np.array(output).transpose(1, 2, 0)
+
+
+@pytest.mark.parametrize("photograph", PHOTOGRAPHS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_equals_ncnn_on_the_same_weights(
+    registry: Registry, name: str, photograph: str
+) -> None:
+    picture = PHOTOGRAPHS[photograph].astype(np.float32) / 255
+
+    with torch.inference_mode():
+        tensor = torch.from_numpy(picture).permute(2, 0, 1).unsqueeze(0)
+        ours = registry.get(name).module(tensor).squeeze(0).permute(1, 2, 0).numpy()
+
+    theirs = np.asarray(by_ncnn(registry, name, picture))
+    assert theirs.shape == ours.shape == (192, 160, 3)
+    assert psnr(ours, theirs, 1.0) >= 100
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_engine_s_pixels_equal_ncnn_s(registry: Registry, name: str) -> None:
+    pixels = PHOTOGRAPHS["astronaut"]
+
+    ours = Engine(CPU).enlarge(
+        registry.get(name), pixels, progress=lambda *_: None, should_stop=lambda: False
+    )
+
+    theirs = np.asarray(by_ncnn(registry, name, pixels.astype(np.float32) / 255))
+    levels = np.clip(np.rint(theirs * 255), 0, 255).astype(np.uint8)
+    assert psnr(ours.pixels, levels, 255) >= 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tiles_equal_the_whole(registry: Registry, name: str) -> None:
+    network = registry.get(name)
+    overlap = network.entry.overlap
+    # Wide enough that the second tile does not see the whole picture.
+    pixels = np.ascontiguousarray(data.chelsea()[100:148, 60 : 60 + 4 * overlap])
+    engine = Engine(CPU)
+
+    def enlarged(tile: int) -> npt.NDArray[np.uint8]:
+        return engine.enlarge(
+            network, pixels, progress=lambda *_: None, should_stop=lambda: False, tile=tile
+        ).pixels
+
+    whole, tiled = enlarged(1000), enlarged(2 * overlap)
+
+    assert psnr(whole, tiled, 255) >= 50
+    seam = slice(8 * overlap - 16, 8 * overlap + 16)
+    assert psnr(whole[:, seam], tiled[:, seam], 255) >= 45

@@ -1,0 +1,76 @@
+"""Tiles cover a picture once, and see what they need around them."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from processors.engine.plan import Box, plan_tiles
+
+sides = st.integers(1, 90)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    width=sides,
+    height=sides,
+    tile=st.integers(1, 64),
+    overlap=st.integers(0, 40),
+    multiple=st.sampled_from([1, 2, 4, 8]),
+)
+def test_every_pixel_is_kept_exactly_once_and_read_with_its_surroundings(
+    width: int, height: int, tile: int, overlap: int, multiple: int
+) -> None:
+    covered = np.zeros((height, width), int)
+    for step in plan_tiles(width, height, tile=tile, overlap=overlap, multiple=multiple):
+        kept, read = step.kept, step.read
+        covered[kept.top : kept.bottom, kept.left : kept.right] += 1
+        assert 0 < kept.width <= tile
+        assert 0 < kept.height <= tile
+        assert 0 <= read.left <= max(0, kept.left - overlap)
+        assert 0 <= read.top <= max(0, kept.top - overlap)
+        assert min(width, kept.right + overlap) <= read.right
+        assert min(height, kept.bottom + overlap) <= read.bottom
+        assert read.width < kept.width + 2 * overlap + multiple
+        assert read.height < kept.height + 2 * overlap + multiple
+        assert read.width % multiple == 0
+        assert read.height % multiple == 0
+    assert (covered == 1).all()
+
+
+@given(
+    width=st.integers(1, 20),
+    height=st.integers(1, 20),
+    tile=st.integers(1, 64),
+    overlap=st.integers(0, 40),
+)
+def test_a_picture_of_whole_multiples_needs_no_padding(
+    width: int, height: int, tile: int, overlap: int
+) -> None:
+    for step in plan_tiles(4 * width, 4 * height, tile=tile, overlap=overlap, multiple=4):
+        assert step.read.right <= 4 * width
+        assert step.read.bottom <= 4 * height
+
+
+@given(length=st.integers(1, 500), tile=st.integers(1, 64))
+def test_tiles_are_of_one_width_within_a_pixel(length: int, tile: int) -> None:
+    widths = {step.kept.width for step in plan_tiles(length, 1, tile=tile, overlap=0)}
+
+    assert max(widths) - min(widths) <= 1
+
+
+def test_a_picture_that_fits_is_one_tile() -> None:
+    (step,) = plan_tiles(100, 80, tile=100, overlap=16)
+
+    assert step.kept == step.read == Box(0, 0, 100, 80)
+
+
+@pytest.mark.parametrize(
+    ("width", "tile", "overlap", "multiple"),
+    [(0, 8, 0, 1), (8, 0, 0, 1), (8, 8, -1, 1), (8, 8, 0, 0)],
+)
+def test_sizes_that_make_no_sense_are_refused(
+    width: int, tile: int, overlap: int, multiple: int
+) -> None:
+    with pytest.raises(ValueError, match="cannot cut"):
+        plan_tiles(width, 8, tile=tile, overlap=overlap, multiple=multiple)
