@@ -1,0 +1,156 @@
+"""How a stage's batch is carried through: until it is done, whatever happens.
+
+Faust acknowledges a batch when an exception or a cancellation passes through the loop that
+took it. So neither ever does: see `Supervised`.
+"""
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, NoReturn, TypeVar
+
+from infra.dead_letters import DeadLetters, DeadReason
+from infra.kafka import Message
+from infra.logs import logger
+from infra.world import WORLD_ERRORS
+from streams.stage import Stage, UnreadableMessageError
+
+T = TypeVar("T")
+
+EXIT_CANNOT_GO_ON = 70
+"""Exit status (EX_SOFTWARE) of a process that ends so that its supervisor starts it anew."""
+
+_log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a batch is tried, in seconds, and how many messages may be refused a minute.
+
+    `world_s` bounds the wait inside an agent's body: past Faust's `broker_max_poll_interval`
+    a worker hangs for ever.
+    """
+
+    world_s: float = 120.0
+    stopping_s: float = 10.0
+    first_pause_s: float = 0.1
+    longest_pause_s: float = 2.0
+    refusals_a_minute: int = 20
+
+
+def end_process() -> NoReturn:
+    """End this process at once, with nothing acknowledged that is not done."""
+    os._exit(EXIT_CANNOT_GO_ON)
+
+
+class Supervised(Generic[T]):
+    """Carries batches of one stage through.
+
+    A message that does not decode goes to the dead letters. An error of the world is waited
+    out. Any other error halves the batch until the one message that is wrong is found, and
+    that goes to the dead letters too. When nothing helps, or too much is wrong, the process
+    ends without acknowledging, and the batch comes again.
+    """
+
+    def __init__(
+        self,
+        stage: Stage[T],
+        dead_letters: DeadLetters,
+        *,
+        patience: Patience | None = None,
+        give_up: Callable[[], NoReturn] = end_process,
+    ) -> None:
+        self._stage = stage
+        self._dead_letters = dead_letters
+        self._patience = patience or Patience()
+        self._give_up = give_up
+        self._refusals: deque[float] = deque()
+
+    async def __call__(self, messages: Sequence[Message]) -> None:
+        """Return when every message is done or dead. A cancellation waits for that too."""
+        work = asyncio.ensure_future(asyncio.to_thread(self.carry_through, messages))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            done, _ = await asyncio.wait({work}, timeout=self._patience.stopping_s)
+            if not done:
+                self._cannot_go_on("stopped before the batch was done")
+            work.result()
+            raise
+
+    def carry_through(self, messages: Sequence[Message]) -> None:
+        """Do the same in this thread."""
+        deadline = time.monotonic() + self._patience.world_s
+        readable: list[tuple[Message, T]] = []
+        for message in messages:
+            try:
+                readable.append((message, self._stage.decode(message)))
+            except UnreadableMessageError as error:
+                self._bury(message, DeadReason.UNREADABLE, error, deadline)
+        if readable:
+            self._handle(readable, deadline)
+
+    def _handle(self, batch: Sequence[tuple[Message, T]], deadline: float) -> None:
+        items = [item for _, item in batch]
+        try:
+            self._outlast(lambda: self._stage.step(items), deadline)
+        except Exception as error:  # noqa: BLE001 - whatever it is, one of the messages causes it
+            if len(batch) == 1:
+                self._refuse(batch[0][0], error, deadline)
+            else:
+                middle = len(batch) // 2
+                self._handle(batch[:middle], deadline)
+                self._handle(batch[middle:], deadline)
+
+    def _outlast(self, action: Callable[[], None], deadline: float) -> None:
+        pause = self._patience.first_pause_s
+        while True:
+            try:
+                action()
+            except WORLD_ERRORS as error:
+                _log.warning("waiting_for_the_world", stage=self._stage.name, error=str(error))
+                if time.monotonic() + pause > deadline:
+                    self._cannot_go_on(f"the world is still wrong: {error}")
+                time.sleep(pause)
+                pause = min(pause * 2, self._patience.longest_pause_s)
+            else:
+                return
+
+    def _refuse(self, message: Message, error: Exception, deadline: float) -> None:
+        now = time.monotonic()
+        self._refusals.append(now)
+        while self._refusals[0] < now - 60:
+            self._refusals.popleft()
+        if len(self._refusals) > self._patience.refusals_a_minute:
+            self._cannot_go_on(f"{len(self._refusals)} messages refused in a minute: {error}")
+        self._bury(message, DeadReason.REFUSED, error, deadline)
+
+    def _bury(
+        self, message: Message, reason: DeadReason, error: Exception, deadline: float
+    ) -> None:
+        _log.error(
+            "message_dead",
+            stage=self._stage.name,
+            reason=reason,
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            error=repr(error),
+        )
+        self._outlast(
+            lambda: self._dead_letters.put(
+                message,
+                reason=reason,
+                error=str(error) or repr(error),
+                attempt=1,
+                schema=self._stage.schema,
+            ),
+            deadline,
+        )
+
+    def _cannot_go_on(self, why: str) -> NoReturn:
+        _log.critical("process_ends", stage=self._stage.name, why=why)
+        self._give_up()
