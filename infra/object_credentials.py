@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import botocore.session
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 _ACCOUNT_ID = re.compile(ACCOUNT_ID_PATTERN)
 _POLICY = "own-prefixes"
 _TIMES_OUT = Config(connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 2})
-_DENIED = ("AccessDenied", "InvalidClientTokenId", "SignatureDoesNotMatch")
 _THROTTLED = ("Throttling", "ConcurrentModification")
-_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +146,9 @@ def _told(account_id: AccountId) -> Iterator[None]:
             raise _Absent(code) from error
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         message = f"credentials of {account_id}: {error}"
-        if code in _DENIED:
+        if status == HTTPStatus.FORBIDDEN:
             raise AccessDenied(message) from error
-        if status >= _SERVER_ERROR or code in _THROTTLED:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or code in _THROTTLED:
             raise StoreUnavailable(message) from error
         raise StoreError(message) from error
     except BotoCoreError as error:
