@@ -17,9 +17,18 @@ from schemas.states import Actor, JobState, Origin
 
 SOURCE = "picmend"
 
+AccountIdField = Annotated[AccountId, Field(pattern=ids.ACCOUNT_ID_PATTERN)]
 JobIdField = Annotated[JobId, Field(pattern=ids.JOB_ID_PATTERN)]
 ObjectKey = Annotated[str, Field(min_length=1, max_length=1024)]
-ShortText = Annotated[str, Field(max_length=2000)]
+KeyPart = Annotated[str, Field(max_length=1024)]
+"""What stands somewhere in a key; empty where nothing does."""
+ShortText = Annotated[str, Field(max_length=1000)]
+Name = Annotated[str, Field(max_length=255)]
+"""What a part of the system, or an object store, calls something."""
+ETag = Annotated[str, Field(max_length=128)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""What a `bigint` column holds."""
+Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 
 
 class UnreadableEventError(ValueError):
@@ -29,7 +38,7 @@ class UnreadableEventError(ValueError):
 class EventData(BaseModel):
     """What every event's data has in common: its type, and tolerance of newer fields."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     TYPE: ClassVar[str]
 
@@ -38,8 +47,8 @@ class HeaderFacts(EventData):
     """What a picture's header says: its format and its size in pixels, as stored."""
 
     format: ImageFormat
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
+    width: int = Field(gt=0, lt=2**31)
+    height: int = Field(gt=0, lt=2**31)
     has_alpha: bool = False
 
 
@@ -47,9 +56,9 @@ class MaskSource(EventData):
     """The second picture of an inpainting job."""
 
     key: ObjectKey
-    etag: str
-    version_id: str | None = None
-    size: int = Field(ge=0)
+    etag: ETag
+    version_id: KeyPart | None = None
+    size: Count
 
 
 class Unreadable(EventData):
@@ -67,11 +76,11 @@ class JobRequested(EventData):
     job_id: JobIdField
     account_id: str = Field(max_length=1024, description="As the key names it; may not exist")
     preset: str = Field(max_length=1024, description="As the key names it; may not exist")
-    bucket: str
+    bucket: Name
     key: ObjectKey
-    etag: str
-    version_id: str | None = None
-    size: int = Field(ge=0)
+    etag: ETag
+    version_id: KeyPart | None = None
+    size: Count
     header: HeaderFacts | None = None
     mask: MaskSource | None = None
     problem: Unreadable | None = None
@@ -85,7 +94,7 @@ class WorkDispatched(EventData):
     TYPE: ClassVar[str] = "picmend.work.dispatched"
 
     job_id: JobIdField
-    attempt: int = Field(ge=1)
+    attempt: int = Field(ge=1, lt=2**31)
     operation: OperationName
 
 
@@ -93,23 +102,23 @@ class StoredResult(EventData):
     """A result as it lies in the object store."""
 
     key: ObjectKey
-    etag: str
-    size: int = Field(ge=0)
-    media_type: str
-    width: int | None = None
-    height: int | None = None
+    etag: ETag
+    size: Count
+    media_type: Name
+    width: Count | None = None
+    height: Count | None = None
 
 
 class WorkReport(EventData):
     """How a result was made: for analysts and support; nothing is priced by it."""
 
-    model: str | None = None
-    weights_sha256: str | None = None
-    tiles: int | None = None
-    precision: str | None = None
-    device: str | None = None
-    phases_ms: dict[str, float] = Field(default_factory=dict)
-    warnings: list[ShortText] = Field(default_factory=list)
+    model: Name | None = None
+    weights_sha256: Name | None = None
+    tiles: Count | None = None
+    precision: Name | None = None
+    device: Name | None = None
+    phases_ms: dict[Name, float] = Field(default_factory=dict, max_length=8)
+    warnings: list[Name] = Field(default_factory=list, max_length=8)
 
 
 class WorkFinished(EventData):
@@ -118,13 +127,13 @@ class WorkFinished(EventData):
     TYPE: ClassVar[str] = "picmend.work.finished"
 
     job_id: JobIdField
-    attempt: int = Field(ge=1)
+    attempt: int = Field(ge=1, lt=2**31)
     outcome: Literal["succeeded", "failed", "refused", "cancelled"]
     code: ErrorCode | None = None
     detail: ShortText = ""
     result: StoredResult | None = None
     report: WorkReport | None = None
-    worker: str
+    worker: Name
     started_at: AwareDatetime
     finished_at: AwareDatetime
 
@@ -135,21 +144,21 @@ class UsageRecorded(EventData):
     TYPE: ClassVar[str] = "picmend.usage.recorded"
 
     job_id: JobIdField
-    account_id: AccountId
+    account_id: AccountIdField
     operation: OperationName
-    preset: str | None
+    preset: Name | None = None
     outcome: JobState
     code: ErrorCode | None = None
-    amount: int = Field(ge=0, description="The hold, in minor units: charged when succeeded")
-    unit: str
-    environment: str
+    amount: Count = Field(description="The hold, in minor units: charged when succeeded")
+    unit: Name
+    environment: Name
     admitted_at: AwareDatetime
     ended_at: AwareDatetime
-    input_bytes: int
-    input_pixels: int
-    output_bytes: int | None = None
-    output_pixels: int | None = None
-    duration_ms: int | None = Field(None, description="From the claim to the result")
+    input_bytes: Count
+    input_pixels: Count
+    output_bytes: Count | None = None
+    output_pixels: Count | None = None
+    duration_ms: Count | None = Field(None, description="From the claim to the result")
 
 
 class JobChanged(EventData):
@@ -158,19 +167,19 @@ class JobChanged(EventData):
     TYPE: ClassVar[str] = "picmend.job.changed"
 
     job_id: JobIdField
-    account_id: str
-    version: int = Field(ge=1)
+    account_id: KeyPart
+    version: int = Field(ge=1, lt=2**31)
     state: JobState
-    attempt: int = Field(ge=0)
+    attempt: int = Field(ge=0, lt=2**31)
     by: Actor
     at: AwareDatetime
     origin: Origin
     code: ErrorCode | None = None
     detail: ShortText = ""
     operation: OperationName | None = None
-    preset: str | None = None
-    source_key: str | None = None
-    result_key: str | None = None
+    preset: KeyPart | None = None
+    source_key: ObjectKey | None = None
+    result_key: ObjectKey | None = None
 
 
 class AbuseFound(EventData):
@@ -178,13 +187,13 @@ class AbuseFound(EventData):
 
     TYPE: ClassVar[str] = "picmend.abuse.found"
 
-    finding_id: str
-    account_id: AccountId
-    rule: str
+    finding_id: Name
+    account_id: AccountIdField
+    rule: Name
     severity: Literal["low", "medium", "high"]
     window_start: AwareDatetime
     window_end: AwareDatetime
-    evidence: dict[str, int | float | str]
+    evidence: dict[Name, Whole | float | Name] = Field(max_length=8)
 
 
 D = TypeVar("D", bound=EventData)
@@ -196,15 +205,15 @@ class Event(BaseModel, Generic[D]):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     specversion: Literal["1.0"] = "1.0"
-    id: EventId
-    source: str = SOURCE
-    type: str
-    subject: str
+    id: Annotated[EventId, Field(max_length=255)]
+    source: Name = SOURCE
+    type: Name
+    subject: Name
     time: AwareDatetime
-    dataschema: str
+    dataschema: Name
     datacontenttype: Literal["application/json"] = "application/json"
-    partitionkey: str
-    traceparent: str | None = None
+    partitionkey: KeyPart
+    traceparent: Name | None = None
     data: D
 
     def encode(self) -> bytes:

@@ -57,7 +57,7 @@ def retry_job_id(old: JobId) -> JobId:
 
 def is_job_id(text: str) -> bool:
     """Tell whether `text` has the form of a job id."""
-    return _JOB_ID.match(text) is not None
+    return _JOB_ID.fullmatch(text) is not None
 
 
 def new_account_id() -> AccountId:

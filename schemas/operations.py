@@ -32,7 +32,8 @@ class _Parameters(BaseModel):
 class UpscaleParameters(_Parameters):
     """Enlarge a picture with a Real-ESRGAN network.
 
-    `auto` writes JPEG for JPEG input, else PNG; a picture with alpha is never written as JPEG.
+    `auto` writes JPEG for JPEG input, else PNG. JPEG knows no alpha: who asks for it gets a
+    picture with alpha laid on white.
     """
 
     operation: Literal["upscale"] = "upscale"

@@ -96,8 +96,3 @@ def test_the_format_of_a_result(
     parameters: Parameters, source: ImageFormat, *, has_alpha: bool, written: ImageFormat
 ) -> None:
     assert output_format(parameters, source, has_alpha=has_alpha) is written
-
-
-@pytest.mark.xfail(reason="an explicit format is taken as it is; the docstring says otherwise")
-def test_a_picture_with_alpha_is_never_written_as_jpeg() -> None:
-    assert output_format(UpscaleParameters(format="jpeg"), PNG, has_alpha=True) is not JPEG
