@@ -1,15 +1,18 @@
 """How far consumer groups have come, and how far they are behind."""
 
+import time
 from dataclasses import dataclass
 from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import CoordinatorNotAvailableError, KafkaError, NotCoordinatorError
 from kafka.structs import OffsetAndMetadata
 
 from schemas.operations import OperationName
 from schemas.topics import JOB_EVENTS, JOB_REQUESTS, JOB_RESULTS, OBJECT_EVENTS, USAGE, work
+
+_COORDINATOR_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,26 @@ class LagReader:
             )
             for topic in group.topics
         )
+
+    def _committed(self, group: str) -> dict[TopicPartition, int]:
+        # A fresh broker makes its topic of offsets when it is first asked for a coordinator.
+        deadline = time.monotonic() + _COORDINATOR_S
+        while True:
+            try:
+                answer: dict[str, dict[TopicPartition, OffsetAndMetadata]] = (
+                    self._admin.list_group_offsets(group)
+                )
+            except (CoordinatorNotAvailableError, NotCoordinatorError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                break
+        return {
+            partition: int(position.offset)
+            for partition, position in answer[group].items()
+            if position.offset >= 0
+        }
 
     def close(self) -> None:
         """End the connections."""

@@ -50,6 +50,11 @@ def kafka_jars(cache: Path | None = None) -> tuple[Path, ...]:
     return _paths(target, wanted)
 
 
+def jars_cached() -> bool:
+    """Whether every jar is in the cache and intact, so that a start needs no network."""
+    return damage(cache_dir() / f"kafka-{VERSION}", _digests()) is None
+
+
 def damage(folder: Path, wanted: Mapping[str, str]) -> str | None:
     """Return what is wrong with the jars of `folder`, or None when each is intact."""
     for name, digest in wanted.items():

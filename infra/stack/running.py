@@ -1,15 +1,11 @@
 """A stack with picmend's processes on it, supervised in the background."""
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
-
-import psycopg
 
 from infra.settings import Settings
 from infra.stack.assembly import Report
@@ -17,6 +13,7 @@ from infra.stack.errors import ProgramFailedError
 from infra.stack.journal import Journal
 from infra.stack.leftovers import end_leftovers
 from infra.stack.liveness import LivenessWatch
+from infra.stack.overview import servers_answer
 from infra.stack.programs import PROGRAM_NAMES, Program, programs
 from infra.stack.provide import open_stack
 from infra.stack.server import Server
@@ -153,7 +150,8 @@ def running(
         environment = {**stack.environment, **(env or {})}
         settings = stack.settings()
         table = programs(tuple(processes), api_host=settings.api_host, api_port=settings.api_port)
-        step(f"starting {', '.join(processes)}")
+        if table:
+            step(f"starting {', '.join(processes)}")
         journal.stack = Stack(stack.provider, environment, stack.servers)
         supervisor = ending.enter_context(
             supervised(
@@ -184,7 +182,7 @@ def supervised(
     watch = LivenessWatch(
         settings.kafka_bootstrap,
         watched,
-        servers_answer=lambda: _servers_answer(settings),
+        servers_answer=lambda: servers_answer(settings),
         clock=time.monotonic,
     )
     supervisor = Supervisor(
@@ -227,13 +225,3 @@ def wait_all_ready(supervisor: Supervisor) -> None:
                     f"lines of {program.log}:\n{supervisor.log_tail(program.name)}"
                 )
         time.sleep(0.05)
-
-
-def _servers_answer(settings: Settings) -> bool:
-    store = urlsplit(settings.s3_endpoint)
-    try:
-        psycopg.connect(settings.database_url.get_secret_value(), connect_timeout=3).close()
-        socket.create_connection((store.hostname, store.port), timeout=3).close()
-    except (OSError, psycopg.OperationalError):
-        return False
-    return True

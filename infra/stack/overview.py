@@ -1,0 +1,85 @@
+"""A stack as it stands: which servers answer, what lags, how many jobs are in which state."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import psycopg
+from kafka.errors import KafkaError
+
+from infra.kafka_lag import STREAMS, WORKERS, LagReader, TopicProgress
+from infra.settings import Settings
+from infra.stack.errors import StackError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether a server answers at its address."""
+
+    server: str
+    address: str
+    answers: bool
+
+
+def addresses(settings: Settings) -> Mapping[str, str]:
+    """Return host:port of each server by name, without any password."""
+    database = urlsplit(settings.database_url.get_secret_value())
+    store = urlsplit(settings.s3_endpoint)
+    return {
+        "kafka": settings.kafka_bootstrap.split(",")[0],
+        "postgres": f"{database.hostname}:{database.port or 5432}",
+        "store": f"{store.hostname}:{store.port or (443 if store.scheme == 'https' else 80)}",
+        "api": f"{settings.api_host}:{settings.api_port}",
+    }
+
+
+def answers(settings: Settings, names: tuple[str, ...]) -> tuple[Answer, ...]:
+    """Say of each named server whether it takes connections."""
+    places = addresses(settings)
+    return tuple(Answer(name, places[name], _connects(places[name])) for name in names)
+
+
+def lag(settings: Settings) -> tuple[TopicProgress, ...]:
+    """Return the progress of every consumer group. Raises `StackError` when Kafka is away."""
+    try:
+        reader = LagReader(settings.kafka_bootstrap)
+        try:
+            return (*reader.read(STREAMS), *reader.read(WORKERS))
+        finally:
+            reader.close()
+    except KafkaError as error:
+        raise StackError(
+            f"cannot read the lag: Kafka at {settings.kafka_bootstrap} does not answer ({error})"
+        ) from error
+
+
+def jobs_by_state(settings: Settings) -> Mapping[str, int]:
+    """Return how many jobs are in each state that has any. Raises `StackError`."""
+    try:
+        with psycopg.connect(
+            settings.database_url.get_secret_value(), connect_timeout=3
+        ) as connection:
+            rows = connection.execute("SELECT state, count(*) FROM jobs GROUP BY state ORDER BY 1")
+            return {str(state): int(count) for state, count in rows}
+    except psycopg.Error as error:
+        place = addresses(settings)["postgres"]
+        raise StackError(f"cannot count jobs: Postgres at {place} says: {error}") from error
+
+
+def servers_answer(settings: Settings) -> bool:
+    """Whether Postgres and the store do their work, as far as a connection tells."""
+    try:
+        psycopg.connect(settings.database_url.get_secret_value(), connect_timeout=3).close()
+    except psycopg.OperationalError:
+        return False
+    return _connects(addresses(settings)["store"])
+
+
+def _connects(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=3.0).close()
+    except OSError:
+        return False
+    return True
