@@ -135,13 +135,18 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET enable_material = off AS $$
 #variable_conflict use_column
 DECLARE
+    locked jsonb;
     verdicts public.billing_verdict [];
 BEGIN
-    PERFORM FROM public.holds h
-    WHERE h.job_id = ANY(ARRAY(
-        SELECT r ->> 'job_id' FROM jsonb_array_elements(reported) r
-    ))
-    ORDER BY h.job_id FOR NO KEY UPDATE;
+    -- A hold that appears after this is not locked, and so is not there for this call.
+    SELECT coalesce(jsonb_object_agg(mine.job_id, mine.state), '{}') INTO locked
+    FROM (
+        SELECT h.job_id, h.state FROM public.holds h
+        WHERE h.job_id = ANY(ARRAY(
+            SELECT r ->> 'job_id' FROM jsonb_array_elements(reported) r
+        ))
+        ORDER BY h.job_id FOR NO KEY UPDATE
+    ) mine;
 
     WITH told AS (
         SELECT * FROM ROWS FROM (jsonb_to_recordset(reported) AS (
@@ -154,7 +159,7 @@ BEGIN
             h.job_id IS NOT NULL AS known,
             (h.account_id, h.unit, h.amount) = (r.account_id, r.unit, r.amount) AS same
         FROM told r
-        LEFT JOIN public.holds h ON h.job_id = r.job_id
+        LEFT JOIN public.holds h ON h.job_id = r.job_id AND jsonb_exists(locked, r.job_id)
         LEFT JOIN public.usage_events u ON u.id = r.job_id || '.usage'
     ),
     ranked AS (
