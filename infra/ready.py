@@ -1,0 +1,13 @@
+"""How a process tells whoever started it that it works."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+VARIABLE: Final = "PICMEND_READY_FILE"
+
+
+def tell() -> None:
+    """Write the file that `PICMEND_READY_FILE` names, if it names one."""
+    if path := os.environ.get(VARIABLE):
+        Path(path).write_text(f"{os.getpid()}\n", encoding="utf-8")

@@ -1,0 +1,93 @@
+"""`python -m streams`: the agents and the tasks beside them, in one process."""
+
+from datetime import timedelta
+from typing import Any
+
+import faust
+
+from infra import logs, ready
+from infra.clock import SystemClock
+from infra.dead_letters import DeadLetters
+from infra.kafka import Admin, KafkaPythonProducer
+from infra.object_store import from_settings
+from infra.postgres import Alone, open_pool
+from infra.settings import Settings, settings
+from schemas import topics
+from streams.admission import Admission
+from streams.app import GROUP, attach, make_app
+from streams.billing import Billing
+from streams.dispatcher import Dispatcher, caps
+from streams.intake import Intake
+from streams.problems import Problems
+from streams.reconciler import PassSchedule, Reconciler
+from streams.relay import Relay
+from streams.results import Results
+from streams.stage import Stage
+from streams.supervised import Supervised
+from streams.sweeper import Sweeper
+from streams.tasks import TaskThread
+from streams.uploads import Announcer
+
+
+def build(config: Settings) -> tuple[faust.App, list[TaskThread]]:
+    """Put the process together: every agent attached, every task ready to start."""
+    url = config.database_url.get_secret_value()
+    clock = SystemClock()
+    pool = open_pool(url, size=config.database_pool, name="streams")
+    store = from_settings(config)
+    producer = KafkaPythonProducer(config.kafka_bootstrap, client_id="picmend-streams")
+    announcer = Announcer(
+        pool, store, producer, clock, mask_wait=timedelta(hours=config.mask_wait_hours)
+    )
+    lifetime = timedelta(days=config.job_lifetime_days)
+    stages: list[Stage[Any]] = [
+        Intake(announcer, clock, bucket=config.bucket),
+        Admission(pool, clock, lifetime),
+        Results(pool, clock),
+        Billing(pool, clock),
+        Problems(store),
+    ]
+    app = make_app(config)
+    dead_letters = DeadLetters(producer, clock)
+    for stage in stages:
+        attach(app, stage, Supervised(stage, dead_letters))
+    tasks = [
+        TaskThread(Relay(producer), Alone.RELAY, url),
+        TaskThread(Dispatcher(caps(config), clock), Alone.DISPATCHER, url),
+        TaskThread(Sweeper(clock, lease=timedelta(seconds=config.lease_s)), Alone.SWEEPER, url),
+    ]
+    if config.reconciler_enabled:
+        admin = Admin(config.kafka_bootstrap)
+        watched = [topics.OBJECT_EVENTS, topics.JOB_REQUESTS]
+        reconciler = Reconciler(
+            store,
+            announcer,
+            clock,
+            PassSchedule(timedelta(seconds=config.reconciler_interval_s)),
+            ping=admin.ping,
+            lag=lambda: sum(lag.messages for lag in admin.lags(GROUP, watched)),
+        )
+        tasks.append(TaskThread(reconciler, Alone.RECONCILER, url))
+    return app, tasks
+
+
+def main() -> None:
+    """Run until SIGTERM or Ctrl-C; what is in hand is finished first."""
+    config = settings()
+    logs.configure(config.log_level)
+    app, tasks = build(config)
+    for task in tasks:
+        task.start()
+    app.on_partitions_assigned.connect(_tell_ready)
+    worker = faust.Worker(
+        app, loglevel=config.log_level, override_logging=False, quiet=True, redirect_stdouts=False
+    )
+    worker.execute_from_commandline()
+
+
+async def _tell_ready(*_: object, **__: object) -> None:
+    ready.tell()
+
+
+if __name__ == "__main__":
+    main()

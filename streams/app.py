@@ -1,0 +1,63 @@
+"""The Faust app, and the one loop that every agent is."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import faust
+
+from infra.kafka import HEARTBEAT_S, SESSION_TIMEOUT_S, Message
+from infra.settings import Settings
+from streams.stage import Stage
+from streams.supervised import Supervised
+
+GROUP: Final = "picmend"
+"""The app's name, and so its Kafka consumer group."""
+
+BATCH: Final = 1000
+LINGER_S: Final = 0.02
+"""How long a batch is gathered; every stage adds half of it to a job's way, on average."""
+
+
+def make_app(settings: Settings) -> faust.App:
+    """Return the app. Topics are there before it starts; it makes none and serves nothing."""
+    brokers = ";".join(f"kafka://{broker}" for broker in settings.kafka_bootstrap.split(","))
+    return faust.App(
+        GROUP,
+        broker=brokers,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        web_enabled=False,
+        store="memory://",
+        datadir=settings.data_dir / "faust",
+        broker_session_timeout=SESSION_TIMEOUT_S,
+        broker_heartbeat_interval=HEARTBEAT_S,
+        broker_commit_interval=0.5,
+        broker_max_poll_interval=1000.0,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,
+    )
+
+
+def attach(app: faust.App, stage: Stage[Any], supervised: Supervised[Any]) -> None:
+    """Let the app carry its stage's topic through, in batches, as raw bytes."""
+
+    async def agent(stream: faust.StreamT[bytes]) -> None:
+        async for batch in stream.take_events(BATCH, within=LINGER_S):
+            await supervised([_message(event) for event in batch])
+
+    topic = app.topic(stage.topic, value_type=bytes, value_serializer="raw", key_serializer="raw")
+    app.agent(topic, name=stage.name, concurrency=1)(agent)
+
+
+def _message(event: faust.EventT) -> Message:
+    raw = event.message
+    headers: Sequence[tuple[str, bytes]] = raw.headers or ()
+    return Message(
+        topic=raw.topic,
+        key=raw.key,
+        value=raw.value or b"",
+        headers=tuple(headers),
+        partition=raw.partition,
+        offset=raw.offset,
+        timestamp_ms=int((raw.timestamp or 0) * 1000),
+    )
