@@ -1,5 +1,7 @@
 """The decoder's process: `python -m processors.images.decode_child`, started by a sandbox."""
 
+import importlib
+
 import numpy as np
 import numpy.typing as npt
 
@@ -45,4 +47,7 @@ def _flat(channel: npt.NDArray[np.uint8]) -> memoryview:
 
 
 if __name__ == "__main__":
+    # Pillow imports its plug-ins when it first needs them; that time is not the first picture's.
+    for plugin in ("JpegImagePlugin", "MpoImagePlugin", "PngImagePlugin", "WebPImagePlugin"):
+        importlib.import_module(f"PIL.{plugin}")
     serve(answer)

@@ -1,6 +1,5 @@
 """The child's side: confine itself, then answer requests until its input ends."""
 
-import ctypes
 import os
 import resource
 import signal
@@ -9,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from processors.sandbox.framing import Buffer, Fields, Message, pack, unpack
+from processors.sandbox.seccomp import refuse_other_processes
 
-_PR_SET_NO_NEW_PRIVS = 38
 _FILES = 16
 _MOST_REQUEST = 1 << 30
 
@@ -52,8 +51,7 @@ def _confine(address_space: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    refuse_other_processes()
 
 
 def _allow_cpu(seconds: int) -> None:

@@ -1,0 +1,200 @@
+"""A hostile file harms its decoder's process at most, and the next picture decodes."""
+
+import io
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image as Pillow
+
+from processors.images.decoder import Decoder
+from processors.images.errors import (
+    DecodeLimitReached,
+    EmptyFile,
+    FileTooLarge,
+    ImageRefused,
+    ImageTooLarge,
+    TruncatedImage,
+    UnreadableImage,
+    UnsupportedFormat,
+)
+from processors.images.limits import DecodeLimits
+from processors.sandbox.sandbox import SandboxLimits
+from schemas.operations import ImageFormat
+
+
+def saved(picture: Pillow.Image, form: str = "PNG", **options: object) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, form, **options)
+    return out.getvalue()
+
+
+def flat_png(width: int, height: int) -> bytes:
+    """Return a tiny file of that many black pixels, true to its header."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(name + body))
+        return struct.pack(">I", len(body)) + name + body + crc
+
+    packer = zlib.compressobj(1)
+    row = bytes(1 + 3 * width)
+    rows = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+
+
+PIXELS = np.random.default_rng(1).integers(0, 256, (30, 40, 3), np.uint8)
+GOOD = saved(Pillow.fromarray(PIXELS))
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    with Decoder() as decoder:
+        yield decoder
+
+
+def decodes(decoder: Decoder) -> bool:
+    return bool((decoder.decode(GOOD).pixels == PIXELS).all())
+
+
+def test_a_picture_comes_back_whole(decoder: Decoder) -> None:
+    rgba = np.dstack([PIXELS, PIXELS[..., 0]])
+
+    image = decoder.decode(saved(Pillow.fromarray(rgba), icc_profile=icc()))
+
+    assert (image.pixels == PIXELS).all()
+    assert image.alpha is not None
+    assert (image.alpha == PIXELS[..., 0]).all()
+    assert image.icc == icc()
+    assert image.source_format is ImageFormat.PNG
+    assert image.source_size == (40, 30)
+
+
+def icc() -> bytes:
+    return bytes(16) + b"RGB " + bytes(200)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", EmptyFile),
+        (b"no picture" * 50, UnreadableImage),
+        (saved(Pillow.new("RGB", (8, 8)), "GIF"), UnsupportedFormat),
+        (saved(Pillow.fromarray(PIXELS), "JPEG")[:-200], TruncatedImage),
+        (flat_png(9_000, 9_000), ImageTooLarge),
+    ],
+    ids=["empty", "text", "gif", "truncated", "bomb"],
+)
+def test_what_is_refused_keeps_its_code_across_the_process(
+    decoder: Decoder, data: bytes, error: type[ImageRefused]
+) -> None:
+    with pytest.raises(error) as caught:
+        decoder.decode(data)
+
+    assert caught.value.code == error.code
+    assert decodes(decoder)
+
+
+def test_a_file_over_the_limit_never_reaches_the_process() -> None:
+    with Decoder(DecodeLimits(file_bytes=100)) as decoder, pytest.raises(FileTooLarge):
+        decoder.decode(GOOD)
+
+
+def test_a_picture_that_needs_too_much_memory_ends_alone() -> None:
+    with Decoder(
+        DecodeLimits(pixels=200_000_000), SandboxLimits(address_space=600 << 20)
+    ) as decoder:
+        with pytest.raises(DecodeLimitReached):
+            decoder.decode(flat_png(12_000, 12_000))
+        assert decodes(decoder)
+
+
+def test_a_picture_that_takes_too_long_is_killed_and_the_next_one_decodes() -> None:
+    slow = saved(Pillow.effect_noise((6_000, 5_000), 80), "JPEG", quality=95)
+    with Decoder(sandbox=SandboxLimits(wall_s=0.2)) as decoder:
+        with pytest.raises(DecodeLimitReached):
+            decoder.decode(slow)
+        assert decodes(decoder)
+
+
+@pytest.fixture
+def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Decoder, psutil.Process]]:
+    """A decoder and its one process, started while a secret is in the environment."""
+    monkeypatch.setenv("PICMEND_DATABASE_URL", "postgresql://secret")
+    before = set(psutil.Process().children())
+    with Decoder() as decoder:
+        assert decodes(decoder)
+        (started,) = set(psutil.Process().children()) - before
+        yield decoder, started
+
+
+def test_a_process_killed_from_outside_is_replaced(
+    child: tuple[Decoder, psutil.Process],
+) -> None:
+    decoder, process = child
+    process.kill()
+
+    with pytest.raises(DecodeLimitReached):
+        decoder.decode(GOOD)
+
+    assert decodes(decoder)
+
+
+def test_the_process_has_limits_no_secrets_and_no_files(
+    child: tuple[Decoder, psutil.Process],
+) -> None:
+    _, process = child
+
+    assert "PICMEND_DATABASE_URL" not in process.environ()
+    assert process.open_files() == []
+    assert process.net_connections() == []
+    assert process.num_fds() == 3
+    assert process.rlimit(psutil.RLIMIT_AS)[1] == SandboxLimits().address_space
+    assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+    assert process.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
+    assert process.rlimit(psutil.RLIMIT_NOFILE)[1] == 16
+    assert 0 < process.rlimit(psutil.RLIMIT_CPU)[0] <= SandboxLimits().cpu_s + 10
+
+
+def test_the_process_ends_with_its_decoder() -> None:
+    before = set(psutil.Process().children())
+    with Decoder() as decoder:
+        decoder.warm()
+        assert decodes(decoder)
+        started = set(psutil.Process().children()) - before
+        assert len(started) == 1
+
+    assert not started & set(psutil.Process().children())
+
+
+def test_a_process_is_replaced_after_its_share_of_pictures() -> None:
+    before = set(psutil.Process().children())
+    with Decoder(sandbox=SandboxLimits(requests=2)) as decoder:
+        seen: set[int] = set()
+        for _ in range(5):
+            assert decodes(decoder)
+            seen |= {process.pid for process in set(psutil.Process().children()) - before}
+
+    assert len(seen) == 3
+
+
+def test_threads_decode_at_once(decoder: Decoder) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(lambda _: decodes(decoder), range(12)))
+
+
+def test_decoding_stops_when_the_worker_is_asked_to() -> None:
+    slow = saved(Pillow.effect_noise((6_000, 5_000), 80), "JPEG", quality=95)
+    with Decoder() as decoder:
+        started = time.monotonic()
+        with pytest.raises(DecodeLimitReached, match="stopped"):
+            decoder.decode(slow, should_stop=lambda: True)
+        assert time.monotonic() - started < 10
+        assert decodes(decoder)
