@@ -1,1 +1,1 @@
-"""The HTTP API: routers parse, call a domain service, present."""
+"""The HTTP API: routers parse, call one service, and present what came of it."""

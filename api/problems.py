@@ -1,0 +1,165 @@
+"""Every error as a problem of RFC 9457: the one place where errors get their code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Final
+
+import psycopg
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import JsonValue
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.routing import Match
+
+from api.errors import ApiError
+from domain.pipeline.cancel import JobEndedError
+from domain.pipeline.retry import NotRetryableError
+from domain.pipeline.submit import IdempotencyConflictError, RefusedError
+from infra import logs
+from infra.stored_objects import StoreError
+from schemas.errors import ErrorCode
+from schemas.problems import MEDIA_TYPE, FieldError, problem
+from schemas.texts import negotiate
+
+_LOG = logs.logger("api")
+_RETRY_AFTER_S: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a client is told of an error."""
+
+    code: ErrorCode
+    detail: str
+    errors: tuple[FieldError, ...] = ()
+    members: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+def told(error: Exception) -> Told:
+    """Return what to tell of an error. What is not known here is an internal error."""
+    match error:
+        case ApiError():
+            return Told(error.code, error.detail, error.errors, error.members)
+        case RefusedError() | IdempotencyConflictError() | JobEndedError() | NotRetryableError():
+            return _refused(error)
+        case RequestValidationError():
+            return _invalid(error)
+        case HTTPException():
+            return _http(error)
+        case ClientDisconnect():
+            return Told(ErrorCode.REQUEST_INVALID, "the connection ended before the request did")
+        case psycopg.OperationalError() | psycopg.InterfaceError():
+            return Told(ErrorCode.SERVICE_UNAVAILABLE, "the database does not answer")
+        case StoreError():
+            return Told(ErrorCode.SERVICE_UNAVAILABLE, "the object store does not answer")
+        case _:
+            return Told(ErrorCode.INTERNAL_ERROR, "the request could not be carried out")
+
+
+def respond(request: Request, error: Exception) -> Response:
+    """Return the answer to a request that ended in an error, in the language it asks for."""
+    what = told(error)
+    locale = negotiate(request.headers.get("accept-language"))
+    body = problem(
+        what.code,
+        detail=what.detail,
+        instance=request.url.path,
+        locale=locale,
+        errors=what.errors,
+        **what.members,
+    )
+    if body.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _LOG.warning("api.request_failed", code=what.code, path=request.url.path, error=repr(error))
+    return Response(
+        body.encode(),
+        status_code=body.status,
+        media_type=MEDIA_TYPE,
+        headers={"Content-Language": locale.tag, "Vary": "Accept-Language"}
+        | _headers(request, what.code, body.status),
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of an application be answered with a problem."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return respond(request, error)
+
+    for kind in (
+        ApiError,
+        RefusedError,
+        IdempotencyConflictError,
+        JobEndedError,
+        NotRetryableError,
+        RequestValidationError,
+        HTTPException,
+        ClientDisconnect,
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        StoreError,
+        Exception,
+    ):
+        app.add_exception_handler(kind, handle)
+
+
+def _headers(request: Request, code: ErrorCode, status: int) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if code is ErrorCode.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = 'Bearer realm="picmend"'
+    if code is ErrorCode.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(_RETRY_AFTER_S)
+    return headers
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return the methods of every route with this path; Starlette names the first's alone."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= getattr(route, "methods", None) or set()
+    return sorted(methods)
+
+
+def _refused(
+    error: RefusedError | IdempotencyConflictError | JobEndedError | NotRetryableError,
+) -> Told:
+    match error:
+        case RefusedError():
+            return Told(error.code, error.detail)
+        case IdempotencyConflictError():
+            return Told(ErrorCode.IDEMPOTENCY_CONFLICT, str(error))
+        case JobEndedError():
+            stands: dict[str, JsonValue] = {"job_id": error.job.id, "state": error.job.state}
+            return Told(ErrorCode.JOB_ENDED, str(error), members=stands)
+        case NotRetryableError():
+            return Told(ErrorCode.JOB_NOT_RETRYABLE, str(error))
+
+
+def _invalid(error: RequestValidationError) -> Told:
+    errors = tuple(
+        FieldError(
+            # The first part says where it stands: path, query, header.
+            field=".".join(str(part) for part in found["loc"][1:]) or str(found["loc"][0]),
+            message=found["msg"].removeprefix("Value error, "),
+        )
+        for found in error.errors()
+    )
+    detail = "; ".join(f"{e.field}: {e.message}" for e in errors)
+    return Told(ErrorCode.REQUEST_INVALID, detail, errors)
+
+
+def _http(error: HTTPException) -> Told:
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            return Told(ErrorCode.NOT_FOUND, "there is nothing at this address")
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            return Told(ErrorCode.METHOD_NOT_ALLOWED, "this address does not take that method")
+        case _ if error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Told(ErrorCode.REQUEST_INVALID, str(error.detail))
+        case _:
+            return Told(ErrorCode.INTERNAL_ERROR, "the request could not be carried out")

@@ -1,0 +1,74 @@
+"""What requests work with: put together once in a process, and taken apart at its end."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import FastAPI
+from psycopg import Connection
+
+from api.waiting import EndedJobs
+from domain.jobs import read
+from infra import object_store, postgres
+from infra.clock import Clock, SystemClock
+from infra.postgres import Pool
+from infra.settings import Settings
+from infra.stored_objects import ObjectStore
+from schemas.ids import JobId
+
+_CONNECTION_WAIT_S: Final = 3.0
+"""How long a request waits for a connection before it is told to come again."""
+_STORE_CONNECTIONS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The servers, the clock and the settings of one API process."""
+
+    settings: Settings
+    pool: Pool
+    store: ObjectStore
+    clock: Clock
+    ended: EndedJobs
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Give one transaction: committed at the end, rolled back on an error."""
+        with self.pool.connection(timeout=_CONNECTION_WAIT_S) as conn:
+            yield conn
+
+
+@contextmanager
+def open_services(settings: Settings) -> Iterator[Services]:
+    """Give the services that the settings name; servers that are away are waited for later."""
+    url = settings.database_url.get_secret_value()
+    pool = postgres.open_pool(url, size=settings.database_pool, name="api")
+
+    def ended(job_ids: list[JobId]) -> set[JobId]:
+        with pool.connection(timeout=_CONNECTION_WAIT_S) as conn:
+            return read.ended(conn, job_ids)
+
+    try:
+        yield Services(
+            settings=settings,
+            pool=pool,
+            store=object_store.from_settings(settings, connections=_STORE_CONNECTIONS),
+            clock=SystemClock(),
+            ended=EndedJobs(ended),
+        )
+    finally:
+        pool.close()
+
+
+def install(app: FastAPI, services: Services) -> None:
+    """Make the services known to the requests of an application."""
+    app.state.services = services
+
+
+def services_of(app: FastAPI) -> Services:
+    """Return the services of a running application."""
+    found: object = app.state.services
+    if not isinstance(found, Services):
+        raise TypeError(f"the application has no services but {found!r}")
+    return found
