@@ -61,14 +61,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run. `as_user` and `as_group` need root; `inside` is a prefix such as unshare."""
+    """What to run. `as_user` needs root; `inside` is a prefix such as unshare."""
 
     arguments: tuple[str, ...]
     cwd: Path
     environment: Mapping[str, str]
     inside: tuple[str, ...] = ()
     as_user: int | None = None
-    as_group: int | None = None
 
 
 class Child:
@@ -92,16 +91,13 @@ class Child:
             log.replace(log.with_suffix(".1.log"))
         with log.open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 - commands are made by this package
-                [*command.inside, *launcher(death_signal), *command.arguments],
+                [*command.inside, *launcher(death_signal, command.as_user), *command.arguments],
                 cwd=command.cwd,
                 env=dict(command.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                user=command.as_user,
-                group=command.as_group,
-                extra_groups=None if command.as_user is None else [],
             )
         try:
             started = psutil.Process(process.pid).create_time()
@@ -147,8 +143,8 @@ class Child:
             return
 
 
-def launcher(death_signal: signal.Signals) -> Sequence[str]:
-    """Return the prefix that makes a command die with this process."""
+def launcher(death_signal: signal.Signals, user: int | None = None) -> Sequence[str]:
+    """Return the prefix that makes a command die with this process, and run as `user`."""
     return (
         sys.executable,
         "-I",
@@ -156,6 +152,7 @@ def launcher(death_signal: signal.Signals) -> Sequence[str]:
         str(_LAUNCHER),
         str(int(death_signal)),
         str(os.getpid()),
+        "-" if user is None else str(user),
     )
 
 

@@ -82,7 +82,6 @@ def postgres_plan(
             environment={**os.environ, "LC_ALL": "C"},
             inside=identity.inside,
             as_user=identity.user,
-            as_group=identity.user,
         ),
         log=log,
         ready=lambda: postgres_answers(access.url(SUPERUSER, "postgres")),
@@ -132,7 +131,8 @@ def create_roles(access: PostgresAccess) -> None:
 def postgres_settings(*, durable: bool) -> tuple[str, ...]:
     """Return the settings of a local cluster, as name=value."""
     usual = ("max_connections=200", "shared_buffers=128MB", "timezone=UTC", "log_timezone=UTC")
-    careless = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+    # Commits stay synchronous: what was committed must outlive a kill of the server alone.
+    careless = ("fsync=off", "full_page_writes=off")
     return usual if durable else (*usual, *careless)
 
 
@@ -149,16 +149,13 @@ def _initialise(initdb: Path, folder: Path, access: PostgresAccess, identity: Ru
             os.chown(password, identity.user, identity.user)
         done = subprocess.run(  # noqa: S603 - initdb as installed, with our own arguments
             [
-                *(*identity.inside, *launcher(signal.SIGKILL)),
+                *(*identity.inside, *launcher(signal.SIGKILL, identity.user)),
                 *(str(initdb), "-D", str(building), "-U", SUPERUSER, "--pwfile", str(password)),
                 *("--auth=scram-sha-256", "-E", "UTF8", "--locale=C"),
                 *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
                 *("--no-sync", "--no-instructions"),
             ],
             cwd=folder,
-            user=identity.user,
-            group=identity.user,
-            extra_groups=None if identity.user is None else [],
             capture_output=True,
             text=True,
             check=False,
