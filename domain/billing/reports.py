@@ -145,6 +145,7 @@ def _lines(
 
 
 def _line(
+    *,
     at: datetime,
     recorded_at: datetime,
     transaction_id: int,
