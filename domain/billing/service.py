@@ -150,8 +150,13 @@ def balance(conn: Connection[object], account_id: AccountId) -> Balance:
     return found
 
 
-def open_holds(conn: Connection[object], job_ids: Sequence[JobId]) -> frozenset[JobId]:
-    """Return which of these jobs have a hold that is still open."""
+def open_holds(
+    conn: Connection[object], job_ids: Sequence[JobId] | None = None
+) -> frozenset[JobId]:
+    """Return which of these jobs have a hold that is still open; of all jobs when not given.
+
+    Of all, that is about as many as jobs are under way.
+    """
     return store.open_holds(conn, job_ids)
 
 

@@ -94,11 +94,14 @@ def balance(conn: Connection[object], account_id: AccountId) -> Balance | None:
         return cursor.fetchone()
 
 
-def open_holds(conn: Connection[object], job_ids: Sequence[JobId]) -> frozenset[JobId]:
-    """Return which of these jobs have an open hold."""
+def open_holds(conn: Connection[object], job_ids: Sequence[JobId] | None) -> frozenset[JobId]:
+    """Return which of these jobs, or of all, have an open hold."""
+    wanted = None if job_ids is None else list(job_ids)
     with conn.cursor(row_factory=scalar_row) as cursor:
         cursor.execute(
-            "SELECT job_id FROM holds WHERE job_id = ANY(%s) AND state = 'open'", (list(job_ids),)
+            "SELECT job_id FROM holds"
+            " WHERE state = 'open' AND (%(jobs)s::text[] IS NULL OR job_id = ANY(%(jobs)s))",
+            {"jobs": wanted},
         )
         return frozenset(JobId(str(job_id)) for job_id in cursor)
 

@@ -102,6 +102,7 @@ def test_a_hold_of_nothing_is_held_without_money_and_closes_like_any_other(
 
     assert service.post_holds(conn, [free]) == {free.job_id: Held(0)}
     assert service.open_holds(conn, [free.job_id]) == {free.job_id}
+    assert service.open_holds(conn) == {free.job_id}
     assert service.record_usage(conn, [usage_of(free, "succeeded")], at=at) == [Captured(0)]
     assert service.open_holds(conn, [free.job_id]) == frozenset()
     assert conn.execute("SELECT count(*) FROM ledger_entries").fetchone() == (0,)
