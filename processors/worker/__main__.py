@@ -1,0 +1,143 @@
+"""`python -m processors.worker`: takes work from Kafka until told to stop."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+import torch
+
+from domain.jobs.model import Job
+from domain.pipeline.claim import claim_batch, renew_leases
+from infra import logs, ready
+from infra.clock import Clock, SystemClock
+from infra.kafka import KafkaPythonConsumer, KafkaPythonProducer
+from infra.object_store import from_settings
+from infra.postgres import Pool, open_pool
+from infra.settings import Settings, settings
+from processors.images.decoder import Decoder
+from processors.images.limits import DecodeLimits
+from processors.operations import Restorer
+from processors.worker.execute import Executor
+from processors.worker.leases import Leases
+from processors.worker.loop import Worker
+from schemas import topics
+from schemas.ids import JobId
+from schemas.operations import OperationName
+
+GROUP: Final = "picmend-workers"
+DRAIN_S: Final = 8.0
+"""How long a stop waits for what runs; what takes longer is done again by another worker."""
+
+_log = logs.logger(__name__)
+
+
+def slots(config: Settings) -> dict[OperationName, int]:
+    """Return how many jobs of each operation one worker runs at once."""
+    return {
+        OperationName.UPSCALE: config.network_slots,
+        OperationName.INPAINT: config.network_slots,
+        OperationName.IDENTITY: config.identity_slots,
+    }
+
+
+class Claims:
+    """The domain's claim and lease, as one worker uses them."""
+
+    def __init__(self, pool: Pool, clock: Clock, *, worker: str, lease: timedelta) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._worker = worker
+        self._lease = lease
+
+    def claim(self, attempts: Sequence[tuple[JobId, int]]) -> list[Job]:
+        """Claim attempts in one transaction; return those that are this worker's now."""
+        with self._pool.connection() as conn:
+            return claim_batch(
+                conn, attempts, worker=self._worker, lease=self._lease, clock=self._clock
+            )
+
+    def renew(self, attempts: Sequence[tuple[JobId, int]]) -> Mapping[JobId, bool]:
+        """Renew leases in one statement; return which still run, and whether they must stop."""
+        with self._pool.connection() as conn:
+            return renew_leases(conn, attempts, lease=self._lease, clock=self._clock)
+
+
+def main() -> None:
+    """Run until SIGTERM or Ctrl-C."""
+    config = settings()
+    logs.configure(config.log_level)
+    if config.torch_threads:
+        torch.set_num_threads(config.torch_threads)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    run(config, stopping)
+
+
+def run(config: Settings, stopping: threading.Event) -> None:
+    """Put the worker together, and let it work until `stopping` is set."""
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    clock = SystemClock()
+    pool = open_pool(
+        config.database_url.get_secret_value(), size=config.database_pool, name="worker"
+    )
+    claims = Claims(pool, clock, worker=name, lease=timedelta(seconds=config.lease_s))
+    leases = Leases(claims.renew, lease_s=config.lease_s, renewal_s=config.lease_renewal_s)
+    capacity = slots(config)
+    producer = KafkaPythonProducer(config.kafka_bootstrap, client_id=f"picmend-{name}")
+    consumer = KafkaPythonConsumer(
+        config.kafka_bootstrap,
+        [topics.work(operation) for operation in capacity],
+        group=GROUP,
+        client_id=f"picmend-{name}",
+    )
+    with (
+        Decoder(DecodeLimits(file_bytes=config.max_image_bytes)) as decoder,
+        Restorer() as restorer,
+    ):
+        decoder.warm()
+        executor = Executor(
+            from_settings(config), leases, decoder, restorer, max_bytes=config.max_image_bytes
+        )
+        worker = Worker(
+            name,
+            consumer,
+            producer,
+            claim=claims.claim,
+            leases=leases,
+            executor=executor,
+            clock=clock,
+            slots=capacity,
+        )
+        renewing = threading.Thread(
+            target=_keep_renewing,
+            args=(leases, config.lease_renewal_s, stopping),
+            name="leases",
+            daemon=True,
+        )
+        renewing.start()
+        told = False
+        while not stopping.is_set():
+            worker.step()
+            if not told and consumer.assigned():
+                ready.tell()
+                told = True
+        if not worker.drain(DRAIN_S):
+            _log.warning("left_running", worker=name)
+    consumer.close()
+    producer.close()
+    # Threads that still run a job must not hold the process: its lease will be taken over.
+    os._exit(0)
+
+
+def _keep_renewing(leases: Leases, every_s: float, stopping: threading.Event) -> None:
+    while not stopping.wait(every_s):
+        leases.renew_all()
+
+
+if __name__ == "__main__":
+    main()

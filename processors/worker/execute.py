@@ -1,0 +1,254 @@
+"""One attempt of one job: fetch, decode, restore, store; what came of it as a value."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from domain.jobs.model import Job, StoredObject, result_key
+from infra.logs import logger
+from infra.stored_objects import (
+    ObjectChanged,
+    ObjectMissing,
+    ObjectStore,
+    ObjectTooLarge,
+    StoreUnavailable,
+)
+from processors.content import Allowed, Forbidden, inspect
+from processors.engine.tiled import Cancelled
+from processors.failures import ProcessingFailure
+from processors.images.decoder import Decoder
+from processors.images.encode import EXTENSIONS, MEDIA_TYPES, encode
+from processors.images.image import Image
+from processors.operations import Report, Restorer
+from processors.worker.leases import Lease, Leases
+from schemas.errors import ErrorCode
+from schemas.events import StoredResult, WorkReport
+from schemas.operations import IdentityParameters, ImageFormat, Parameters, output_format
+
+PATIENCE_S: Final = 600.0
+"""How long an attempt waits for an object store that is away, before it lets go of its lease."""
+
+_DETAIL: Final = 500
+_log = logger(__name__)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The result is in the object store."""
+
+    result: StoredResult
+    report: WorkReport
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """There is no result, and trying again would not bring one."""
+
+    code: ErrorCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The content rules forbid it."""
+
+    category: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """It was asked to stop, and did."""
+
+
+Outcome = Succeeded | Failed | Refused | Stopped
+
+
+class SourceChangedError(Exception):
+    """The source is no longer what was admitted; the message says how."""
+
+
+@dataclass(slots=True)
+class _Timer:
+    phases_ms: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str, lease: Lease) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.phases_ms[name] = round((time.perf_counter() - begun) * 1000, 1)
+        lease.progress()
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A result that is to be stored."""
+
+    body: bytes
+    form: ImageFormat
+    width: int
+    height: int
+
+
+class Executor:
+    """Runs attempts. Safe to share between threads."""
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        leases: Leases,
+        decoder: Decoder,
+        restorer: Restorer,
+        *,
+        max_bytes: int,
+    ) -> None:
+        self._store = store
+        self._leases = leases
+        self._decoder = decoder
+        self._restorer = restorer
+        self._max_bytes = max_bytes
+
+    def run(self, lease: Lease) -> Outcome:
+        """Carry an attempt through and return what came of it.
+
+        Raises `LeaseLostError`, after which there is nothing to report, and
+        `StoreUnavailable` when the store stayed away for `PATIENCE_S`.
+        """
+        try:
+            return self._run(lease)
+        except Cancelled:
+            # Asked for by the lease alone: either it is lost, or the client cancelled.
+            self._leases.confirm(lease)
+            return Stopped()
+        except SourceChangedError as error:
+            return Failed(ErrorCode.SOURCE_CHANGED, str(error))
+        except ProcessingFailure as error:
+            return Failed(error.code, str(error)[:_DETAIL])
+        except MemoryError:
+            return Failed(
+                ErrorCode.PROCESSING_FAILED, "the picture needs more memory than there is"
+            )
+
+    def _run(self, lease: Lease) -> Outcome:
+        parameters = lease.job.parameters
+        if parameters is None or lease.job.header is None:
+            raise ValueError(f"{lease.job.id} runs without parameters or header")
+        if isinstance(parameters, IdentityParameters):
+            return self._copy(lease, parameters)
+        return self._restore(lease, parameters)
+
+    def _copy(self, lease: Lease, parameters: IdentityParameters) -> Outcome:
+        timer, header = _Timer(), lease.job.header
+        if header is None:
+            raise ValueError(f"{lease.job.id} runs without a header")
+        with timer.phase("fetch", lease):
+            data = self._fetch(lease.job.source, lease)
+        form = output_format(parameters, header.format, has_alpha=header.has_alpha)
+        report = WorkReport(phases_ms=timer.phases_ms)
+        return self._store_result(lease, _File(data, form, header.width, header.height), report)
+
+    def _restore(self, lease: Lease, parameters: Parameters) -> Outcome:
+        job, timer = lease.job, _Timer()
+        with timer.phase("fetch", lease):
+            data = self._fetch(job.source, lease)
+            mask_data = self._fetch(job.mask, lease) if job.mask else None
+        with timer.phase("decode", lease):
+            image = self._decode(data, lease)
+            mask = self._decode(mask_data, lease) if mask_data is not None else None
+        _must_be_as_admitted(job, image)
+        match inspect(image):
+            case Forbidden(category):
+                return Refused(category)
+            case Allowed():
+                pass
+        with timer.phase("restore", lease):
+            restored = self._restorer.restore(
+                parameters,
+                image,
+                mask,
+                progress=lambda _done, _total: lease.progress(),
+                should_stop=lease.should_stop,
+            )
+        done = restored.image
+        form = output_format(parameters, image.source_format, has_alpha=done.alpha is not None)
+        with timer.phase("encode", lease):
+            body = encode(done, form)
+        file = _File(body, form, done.width, done.height)
+        return self._store_result(lease, file, _work_report(restored.report, timer))
+
+    def _decode(self, data: bytes, lease: Lease) -> Image:
+        return self._decoder.decode(data, should_stop=lease.should_stop)
+
+    def _fetch(self, source: StoredObject, lease: Lease) -> bytes:
+        try:
+            return self._outlast(
+                lambda: self._store.get(
+                    source.key,
+                    max_bytes=self._max_bytes,
+                    if_match=source.etag,
+                    version_id=source.version_id,
+                ),
+                lease,
+            )
+        except (ObjectMissing, ObjectChanged, ObjectTooLarge) as error:
+            raise SourceChangedError(
+                f"{source.key} was deleted or overwritten before it was processed"
+            ) from error
+
+    def _store_result(self, lease: Lease, file: _File, report: WorkReport) -> Outcome:
+        key = result_key(lease.job, EXTENSIONS[file.form])
+        media_type = MEDIA_TYPES[file.form]
+        if lease.should_stop():
+            raise Cancelled
+        self._leases.confirm(lease)
+        etag = self._outlast(lambda: self._store.put(key, file.body, media_type), lease)
+        result = StoredResult(
+            key=key,
+            etag=etag,
+            size=len(file.body),
+            media_type=media_type,
+            width=file.width,
+            height=file.height,
+        )
+        return Succeeded(result, report)
+
+    def _outlast(self, action: Callable[[], R], lease: Lease) -> R:
+        """Do it, waiting for a store that is away; the wait counts as progress."""
+        deadline = time.monotonic() + PATIENCE_S
+        pause = 0.1
+        while True:
+            try:
+                return action()
+            except StoreUnavailable as error:
+                if time.monotonic() > deadline:
+                    raise
+                _log.warning("waiting_for_the_store", job=lease.job.id, error=str(error))
+                if lease.should_stop():
+                    raise Cancelled from error
+                lease.progress()
+                time.sleep(pause)
+                pause = min(pause * 2, 2.0)
+
+
+def _must_be_as_admitted(job: Job, image: Image) -> None:
+    """Refuse a picture of another size than the header's, by which it was priced."""
+    header = job.header
+    if header is not None and image.source_size != (header.width, header.height):
+        width, height = image.source_size
+        raise SourceChangedError(
+            f"the picture is {width}x{height}, its header said {header.width}x{header.height}"
+        )
+
+
+def _work_report(report: Report, timer: _Timer) -> WorkReport:
+    return WorkReport(
+        model=report.model,
+        weights_sha256=report.weights_sha256,
+        tiles=report.tiles,
+        precision=report.precision,
+        device=report.device,
+        phases_ms=timer.phases_ms,
+        warnings=[f"{report.redone} tiles were computed again"] if report.redone else [],
+    )

@@ -1,0 +1,101 @@
+"""The leases of the attempts that this worker runs: kept while there is progress."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from domain.jobs.model import Job
+from infra.logs import logger
+from infra.world import WORLD_ERRORS
+from schemas.ids import JobId
+
+STALLED_S: Final = 120.0
+"""A job that reports no progress for so long is not renewed: it hangs."""
+
+Renew = Callable[[list[tuple[JobId, int]]], Mapping[JobId, bool]]
+"""Renews leases; answers for each that still runs whether it is asked to stop."""
+
+_log = logger(__name__)
+
+
+class LeaseLostError(Exception):
+    """The attempt was taken from this worker: it must stop, and has nothing to report."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """What is known of one attempt. Times are of the monotonic clock."""
+
+    job: Job
+    renewed_at: float
+    progress_at: float
+    lost: bool = False
+    cancel: bool = False
+
+    def progress(self) -> None:
+        """Note that the work goes on."""
+        self.progress_at = time.monotonic()
+
+    def should_stop(self) -> bool:
+        """Tell whether the work is to stop at once."""
+        return self.lost or self.cancel
+
+
+class Leases:
+    """Renews what runs, every `renewal_s`, all in one statement."""
+
+    def __init__(self, renew: Renew, *, lease_s: float, renewal_s: float) -> None:
+        self._renew = renew
+        self._lease_s = lease_s
+        self._renewal_s = renewal_s
+        self._held: dict[JobId, Lease] = {}
+        self._lock = threading.Lock()
+
+    def open(self, job: Job) -> Lease:
+        """Begin to keep the lease of an attempt that was just claimed."""
+        now = time.monotonic()
+        lease = Lease(job, renewed_at=now, progress_at=now)
+        with self._lock:
+            self._held[job.id] = lease
+        return lease
+
+    def close(self, lease: Lease) -> None:
+        """Stop keeping a lease."""
+        with self._lock:
+            if self._held.get(lease.job.id) is lease:
+                del self._held[lease.job.id]
+
+    def renew_all(self) -> None:
+        """Renew every lease whose job makes progress. An error is not a refusal."""
+        now = time.monotonic()
+        with self._lock:
+            due = [held for held in self._held.values() if now - held.progress_at < STALLED_S]
+        self._renew_these(due)
+
+    def confirm(self, lease: Lease) -> None:
+        """Return only if the attempt is this worker's; ask the database if that may be old news.
+
+        Raises `LeaseLostError`.
+        """
+        if time.monotonic() - lease.renewed_at > self._lease_s - self._renewal_s:
+            self._renew_these([lease])
+        if lease.lost:
+            raise LeaseLostError(lease.job.id)
+
+    def _renew_these(self, due: list[Lease]) -> None:
+        if not due:
+            return
+        begun = time.monotonic()
+        try:
+            kept = self._renew([(lease.job.id, lease.job.attempt) for lease in due])
+        except WORLD_ERRORS as error:
+            _log.warning("leases_not_renewed", count=len(due), error=str(error))
+            return
+        for lease in due:
+            if lease.job.id in kept:
+                lease.renewed_at = begun
+                lease.cancel = lease.cancel or kept[lease.job.id]
+            else:
+                lease.lost = True

@@ -1,0 +1,219 @@
+"""The worker's loop: poll, claim what fits, run it, report."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, Protocol
+
+from domain.jobs.model import Job
+from infra.clock import Clock
+from infra.dead_letters import DeadLetters, DeadReason
+from infra.kafka import BrokerUnavailableError, Consumer, Message, Producer
+from infra.logs import logger
+from infra.stored_objects import StoreUnavailable
+from infra.world import WORLD_ERRORS
+from processors.worker.execute import Executor, Failed, Outcome, Refused, Stopped, Succeeded
+from processors.worker.leases import STALLED_S, Lease, LeaseLostError, Leases
+from schemas import events, topics
+from schemas.errors import ErrorCode
+from schemas.events import Event, UnreadableEventError, WorkDispatched, WorkFinished, dataschema
+from schemas.ids import JobId
+from schemas.operations import OperationName
+
+POLL_S: Final = 0.1
+_PAUSE_S: Final = 0.5
+_log = logger(__name__)
+
+
+class Claim(Protocol):
+    """Moves dispatched attempts to `running` for this worker; returns those that are its own."""
+
+    def __call__(self, attempts: Sequence[tuple[JobId, int]]) -> Sequence[Job]:
+        """See `domain.pipeline.claim.claim_batch`."""
+        ...
+
+
+class Worker:
+    """Takes work while it has free slots, and never more than it can start at once.
+
+    The offset of a work message is committed once it is claimed or refused, so a rebalance
+    needs nothing from what runs: from the claim on, the lease in the database is the truth.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        consumer: Consumer,
+        producer: Producer,
+        *,
+        claim: Claim,
+        leases: Leases,
+        executor: Executor,
+        clock: Clock,
+        slots: Mapping[OperationName, int],
+    ) -> None:
+        self._name = name
+        self._consumer = consumer
+        self._producer = producer
+        self._dead_letters = DeadLetters(producer, clock)
+        self._claim = claim
+        self._leases = leases
+        self._executor = executor
+        self._clock = clock
+        self._slots = slots
+        self._waiting: dict[OperationName, deque[tuple[Message, WorkDispatched]]] = {
+            operation: deque() for operation in slots
+        }
+        self._running = dict.fromkeys(slots, 0)
+        self._freed = threading.Condition()
+        self._threads = ThreadPoolExecutor(sum(slots.values()), thread_name_prefix="job")
+
+    def step(self) -> None:
+        """Take one turn. Errors of the world leave everything to be taken up by the next."""
+        try:
+            self._take_in(self._consumer.poll(self._poll_time()))
+            self._start_what_fits()
+        except WORLD_ERRORS as error:
+            _log.warning("waiting_for_the_world", worker=self._name, error=str(error))
+            time.sleep(_PAUSE_S)
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait for what runs, without taking more; tell whether all of it ended in time."""
+        deadline = time.monotonic() + timeout_s
+        with self._freed:
+            while any(self._running.values()):
+                if not self._freed.wait(max(0.0, deadline - time.monotonic())):
+                    return False
+        return True
+
+    def _poll_time(self) -> float:
+        """Wait for a slot rather than for Kafka while there is more here than fits."""
+        if not any(self._waiting.values()):
+            return POLL_S
+        with self._freed:
+            if not any(self._free(op) for op, waiting in self._waiting.items() if waiting):
+                self._freed.wait(POLL_S)
+        return 0.0
+
+    def _free(self, operation: OperationName) -> int:
+        return self._slots[operation] - self._running[operation]
+
+    def _take_in(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            try:
+                work = Event[WorkDispatched].decode(message.value).data
+            except UnreadableEventError as error:
+                self._bury(message, str(error))
+            else:
+                self._waiting[work.operation].append((message, work))
+
+    def _start_what_fits(self) -> None:
+        with self._freed:
+            taken = [
+                waiting[place]
+                for operation, waiting in self._waiting.items()
+                for place in range(min(len(waiting), self._free(operation)))
+            ]
+        if taken:
+            claimed = self._claim([(work.job_id, work.attempt) for _, work in taken])
+            for _, work in taken:
+                self._waiting[work.operation].popleft()
+            for job in claimed:
+                self._start(job)
+            self._consumer.commit([message for message, _ in taken])
+        with self._freed:
+            full = {
+                topics.work(operation)
+                for operation, waiting in self._waiting.items()
+                if waiting or not self._free(operation)
+            }
+        self._consumer.hold_back(full)
+
+    def _start(self, job: Job) -> None:
+        operation = job.operation
+        if operation is None:
+            raise ValueError(f"{job.id} was claimed without an operation")
+        with self._freed:
+            self._running[operation] += 1
+        lease = self._leases.open(job)
+        self._threads.submit(self._run, lease, operation)
+
+    def _run(self, lease: Lease, operation: OperationName) -> None:
+        try:
+            self._report(lease, self._outcome(lease))
+        except LeaseLostError:
+            _log.warning("lease_lost", job=lease.job.id, attempt=lease.job.attempt)
+        except StoreUnavailable as error:
+            _log.error("attempt_abandoned", job=lease.job.id, error=str(error))
+        except Exception:  # noqa: BLE001 - the pool would swallow it; its lease repairs what it left
+            _log.exception("attempt_abandoned", job=lease.job.id)
+        finally:
+            self._leases.close(lease)
+            with self._freed:
+                self._running[operation] -= 1
+                self._freed.notify_all()
+
+    def _outcome(self, lease: Lease) -> Outcome:
+        try:
+            return self._executor.run(lease)
+        except (LeaseLostError, StoreUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - a defect of ours fails the job, free of charge
+            _log.exception("processing_failed", job=lease.job.id, attempt=lease.job.attempt)
+            return Failed(ErrorCode.PROCESSING_FAILED, f"an internal {type(error).__name__}")
+
+    def _report(self, lease: Lease, outcome: Outcome) -> None:
+        """Tell of the outcome, for as long as the lease would last without progress."""
+        event = events.work_finished(self._finished(lease.job, outcome))
+        message = Message(topics.JOB_RESULTS, lease.job.id.encode(), event.encode())
+        deadline = time.monotonic() + STALLED_S
+        while True:
+            try:
+                self._producer.send_all([message])
+            except BrokerUnavailableError as error:
+                _log.warning("waiting_for_the_world", job=lease.job.id, error=str(error))
+                if lease.lost or time.monotonic() > deadline:
+                    raise LeaseLostError(lease.job.id) from error
+                time.sleep(_PAUSE_S)
+            else:
+                return
+
+    def _finished(self, job: Job, outcome: Outcome) -> WorkFinished:
+        now = self._clock.now()
+        finished = partial(
+            WorkFinished,
+            job_id=job.id,
+            attempt=job.attempt,
+            worker=self._name,
+            started_at=job.started_at or now,
+            finished_at=now,
+        )
+        match outcome:
+            case Succeeded(result, report):
+                return finished(outcome="succeeded", result=result, report=report)
+            case Failed(code, detail):
+                return finished(outcome="failed", code=code, detail=detail)
+            case Refused(category):
+                return finished(outcome="refused", code=ErrorCode.CONTENT_REFUSED, detail=category)
+            case Stopped():
+                return finished(outcome="cancelled", code=ErrorCode.JOB_CANCELLED)
+
+    def _bury(self, message: Message, error: str) -> None:
+        _log.error(
+            "message_dead",
+            topic=message.topic,
+            partition=message.partition,
+            offset=message.offset,
+            error=error,
+        )
+        self._dead_letters.put(
+            message,
+            reason=DeadReason.UNREADABLE,
+            error=error,
+            attempt=1,
+            schema=dataschema(WorkDispatched),
+        )
+        self._consumer.commit([message])
