@@ -4,39 +4,41 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
-import sqlalchemy.exc
 import typer
 
-from cli.context import EXIT_FAILED, EXIT_NO_STACK, fail, load_settings
-from infra import migrations
-from infra.kafka_topics import TopicCreationError, create_topics
+from cli.context import fail, load_settings
+from infra.stack.errors import StackError
+from infra.stack.external import prepare
 
 
 def migrate(
     *,
     data_dir: Annotated[Path | None, typer.Option(help="State of the stack to use.")] = None,
+    store: Annotated[bool, typer.Option(help="Make the bucket too.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Bring the database to the newest schema and make the topics that are missing.
+    """Bring the database to the newest schema; make the topics and the bucket if missing.
 
     Needs PICMEND_MIGRATIONS_URL, the database as its owner. Safe to run again, and by several
-    at once.
+    at once. An object store that announces uploads needs its topic first: start it after
+    `picmend migrate --no-store`.
     """
     settings = load_settings(data_dir)
-    if settings.migrations_url is None:
-        fail("PICMEND_MIGRATIONS_URL is not set; it must reach the database as its owner")
     try:
-        migrations.upgrade(settings.migrations_url.get_secret_value())
-        topics = create_topics(settings.kafka_bootstrap, replication=settings.kafka_replication)
-    except TopicCreationError as error:
-        fail(str(error), EXIT_NO_STACK)
-    except (psycopg.OperationalError, sqlalchemy.exc.OperationalError) as error:
-        fail(f"Postgres does not answer: {error}", EXIT_NO_STACK)
-    except sqlalchemy.exc.SQLAlchemyError as error:
-        fail(f"a migration failed, the steps before it are in force: {error}", EXIT_FAILED)
+        done = prepare(settings, store=store)
+    except StackError as error:
+        fail(str(error))
+    topics = done.topics
     if as_json:
-        typer.echo(json.dumps({"made": list(topics.made), "present": list(topics.present)}))
+        typer.echo(
+            json.dumps(
+                {
+                    "topics_made": list(topics.made),
+                    "topics_present": list(topics.present),
+                    "bucket_made": done.bucket_made,
+                }
+            )
+        )
     else:
         typer.echo(
             f"The schema is the newest; made {len(topics.made)} topics, "

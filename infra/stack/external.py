@@ -1,12 +1,19 @@
 """The external provider: servers that somebody else runs, named by the environment."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from minio.error import S3Error
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from urllib3.exceptions import HTTPError
+
 from infra import migrations
-from infra.kafka_topics import TopicCreationError, create_topics
+from infra.kafka_topics import TopicCreationError, TopicsReport, create_topics
+from infra.settings import Settings
 from infra.stack.errors import StackError
+from infra.stack.native_store import StoreAccess, create_bucket
 from infra.stack.stack import Stack
 
 ADDRESSES: Final = ("PICMEND_KAFKA_BOOTSTRAP", "PICMEND_DATABASE_URL", "PICMEND_S3_ENDPOINT")
@@ -33,15 +40,53 @@ def external_stack(environment: Mapping[str, str], data_dir: Path) -> Stack | No
     )
 
 
-def prepare_external(stack: Stack, *, migrate: bool) -> None:
-    """Make the topics that are missing and, given an owner's address, migrate.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was missing and is there now."""
 
-    Raises `StackError` when Kafka refuses; what Postgres refuses is raised as it is.
+    topics: TopicsReport
+    bucket_made: bool
+
+
+def prepare(settings: Settings, *, migrate: bool = True, store: bool = True) -> Prepared:
+    """Bring the servers that `settings` name to what this version of picmend needs.
+
+    Migrates the database, makes missing topics and, with `store`, a missing bucket. Safe to
+    run again, and by several at once. Raises `StackError` with what to do about it.
     """
-    settings = stack.settings()
+    if migrate:
+        _migrate(settings)
     try:
-        create_topics(settings.kafka_bootstrap, replication=settings.kafka_replication)
+        topics = create_topics(settings.kafka_bootstrap, replication=settings.kafka_replication)
     except TopicCreationError as error:
         raise StackError(str(error)) from error
-    if migrate and settings.migrations_url is not None:
+    made = False
+    if store:
+        access = StoreAccess(
+            endpoint=settings.s3_endpoint,
+            access_key=settings.s3_access_key.get_secret_value(),
+            secret_key=settings.s3_secret_key.get_secret_value(),
+            jwt_key="",
+        )
+        try:
+            made = create_bucket(access, settings.bucket, settings.s3_region)
+        except (S3Error, HTTPError) as error:
+            raise StackError(
+                f"cannot make the bucket {settings.bucket!r} at {settings.s3_endpoint}: {error}"
+            ) from error
+    return Prepared(topics=topics, bucket_made=made)
+
+
+def _migrate(settings: Settings) -> None:
+    if settings.migrations_url is None:
+        raise StackError(
+            "PICMEND_MIGRATIONS_URL is not set; it must reach the database as its owner"
+        )
+    try:
         migrations.upgrade(settings.migrations_url.get_secret_value())
+    except OperationalError as error:
+        raise StackError(f"cannot migrate, Postgres does not answer: {error}") from error
+    except SQLAlchemyError as error:
+        raise StackError(
+            f"a migration failed, the steps before it are in force: {error}"
+        ) from error

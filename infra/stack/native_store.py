@@ -8,6 +8,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from minio import Minio
 from minio.error import S3Error
@@ -105,14 +106,15 @@ def store_endpoint(ports: PortBlock) -> str:
     return f"http://127.0.0.1:{ports.store + 6}"
 
 
-def client(access: StoreAccess) -> Minio:
+def client(access: StoreAccess, region: str = REGION) -> Minio:
     """Return an S3 client with root credentials that gives up after a few seconds."""
+    address = urlsplit(access.endpoint)
     return Minio(
-        access.endpoint.removeprefix("http://"),
+        address.netloc,
         access_key=access.access_key,
         secret_key=access.secret_key,
-        region=REGION,
-        secure=False,
+        region=region,
+        secure=address.scheme == "https",
         http_client=PoolManager(timeout=Timeout(5.0), retries=Retry(0)),
     )
 
@@ -126,11 +128,13 @@ def store_answers(access: StoreAccess) -> bool:
     return True
 
 
-def create_bucket(access: StoreAccess, bucket: str) -> None:
-    """Make `bucket` where it is missing."""
-    store = client(access)
-    if not store.bucket_exists(bucket):
-        store.make_bucket(bucket)
+def create_bucket(access: StoreAccess, bucket: str, region: str = REGION) -> bool:
+    """Make `bucket` where it is missing; return whether it was."""
+    store = client(access, region)
+    if store.bucket_exists(bucket):
+        return False
+    store.make_bucket(bucket)
+    return True
 
 
 def _can_write(master: int) -> bool:

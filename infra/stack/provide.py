@@ -8,7 +8,7 @@ from pathlib import Path
 from infra.stack.assembly import Provider, Report, open_local
 from infra.stack.docker import DockerProvider
 from infra.stack.errors import StackError
-from infra.stack.external import external_stack, prepare_external
+from infra.stack.external import external_stack, prepare
 from infra.stack.native import NativeProvider
 from infra.stack.stack import Stack
 
@@ -39,7 +39,7 @@ def open_stack(
     external = external_stack(os.environ, data_dir)
     if external is not None:
         tell("using the servers that PICMEND_* variables name")
-        prepare_external(external, migrate=migrate)
+        prepare(external.settings(), migrate=migrate)
         yield external
         return
     kind = os.environ.get("PICMEND_STACK", "native")
