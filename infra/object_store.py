@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import urllib3
@@ -51,6 +51,8 @@ __all__ = [
     "StoreUnavailable",
     "from_settings",
 ]
+
+OnBytes = Callable[[int], None]
 
 PART_BYTES = 16 * 1024 * 1024
 """Size of the parts that `put_file` sends; a multipart ETag depends on it."""
@@ -157,10 +159,10 @@ class S3ObjectStore(ObjectStore):
                 raise ObjectTooLarge(f"{key} has {size} bytes, {max_bytes} are taken")
             return response.read()
 
-    def read_into(self, key: str, file: BinaryIO, *, if_match: str | None = None) -> None:
-        """Write a whole object of any size into `file`, chunk by chunk."""
+    def stream(self, key: str, *, if_match: str | None = None) -> Iterator[bytes]:
+        """Yield a whole object of any size, in chunks."""
         with self._response(key, if_match, None) as response:
-            file.writelines(response.stream(_CHUNK))
+            yield from response.stream(_CHUNK)
 
     @override
     def put(self, key: str, data: bytes, content_type: str) -> str:
@@ -172,10 +174,13 @@ class S3ObjectStore(ObjectStore):
             )
         return _unquoted(stored.etag)
 
-    def put_file(self, key: str, path: Path, content_type: str) -> str:
+    def put_file(
+        self, key: str, path: Path, content_type: str, on_bytes: OnBytes | None = None
+    ) -> str:
         """Store a file, in parts of `PART_BYTES` when it is larger; return its ETag, unquoted.
 
-        Nothing appears in the store before the last part is there.
+        Nothing appears in the store before the last part is there. `on_bytes` is told how
+        many more bytes have been taken from the file.
         """
         with _told(key), path.open("rb") as file:
             stored = self._client.put_object(
@@ -184,6 +189,7 @@ class S3ObjectStore(ObjectStore):
                 file,
                 path.stat().st_size,
                 content_type,
+                progress=_Progress(on_bytes) if on_bytes else None,
                 part_size=PART_BYTES,
                 num_parallel_uploads=1,
             )
@@ -253,6 +259,16 @@ class S3ObjectStore(ObjectStore):
             finally:
                 response.close()
                 response.release_conn()
+
+
+class _Progress:
+    """The shape in which minio-py tells of bytes."""
+
+    def __init__(self, on_bytes: OnBytes) -> None:
+        self.update = on_bytes
+
+    def set_meta(self, object_name: str, total_length: int) -> None:
+        """minio-py tells the name and length first; both are known."""
 
 
 def from_settings(settings: Settings, *, connections: int = 16) -> S3ObjectStore:

@@ -1,0 +1,1 @@
+"""Bulk transfer between a folder and an account's prefixes in the object store."""
