@@ -34,3 +34,8 @@ def choose_device() -> Device:
     if torch.cuda.is_available():
         return Device("cuda", Precision.FP16)
     return CPU
+
+
+def use_threads(count: int) -> None:
+    """Let networks on the CPU use that many threads; holds for the whole process."""
+    torch.set_num_threads(count)

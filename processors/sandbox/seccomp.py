@@ -1,8 +1,9 @@
 """A filter of system calls for a process that only computes.
 
 Refuses, with EPERM, what code that took over a decoder would want: sockets, other programs,
-other processes and threads. Everything else stays allowed, so that the filter does not depend on what the
-interpreter or a C library happens to call. See Linux, Documentation/userspace-api/seccomp_filter.
+other processes and threads. Everything else stays allowed, so that the filter does not depend on
+what the interpreter or a C library happens to call. See Linux,
+Documentation/userspace-api/seccomp_filter.
 """
 
 import ctypes
