@@ -1,6 +1,6 @@
 """Work on many things, a few at once."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_parallel(work: Callable[[T], R], items: Iterable[T], parallel: int) -> Generator[R, None, None]:
+def in_parallel(work: Callable[[T], R], items: Iterable[T], parallel: int) -> Iterator[R]:
     """Yield what `work` returns for each item, as it comes, `parallel` at once.
 
     Items are taken as they are needed, so there may be any number. The first error, and

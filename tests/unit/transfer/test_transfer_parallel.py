@@ -1,6 +1,6 @@
 import threading
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 
 import pytest
 
@@ -28,10 +28,8 @@ def test_items_are_taken_as_they_are_needed() -> None:
             taken.append(number)
             yield number
 
-    results = in_parallel(lambda n: n, endless(), 4)
-    for _ in range(20):
-        next(results)
-    results.close()
+    first = list(islice(in_parallel(lambda n: n, endless(), 4), 20))
+    assert len(first) == 20
     assert len(taken) < 40
 
 
