@@ -5,12 +5,13 @@ themselves, and Faust never looks again for a topic that is missing when it star
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, for_code
+from kafka.errors import CoordinatorNotAvailableError, KafkaError, for_code
 
 from schemas.operations import OperationName
 from schemas.topics import (
@@ -108,6 +109,7 @@ def create_topics(
             )
             report = _report(answer["topics"])
             admin.wait_for_topics(list(wanted), timeout_ms=int(timeout_s * 1000))
+            _wake_coordinator(admin)
             return report
         finally:
             admin.close()
@@ -115,6 +117,13 @@ def create_topics(
         raise TopicCreationError(
             f"cannot make topics at {bootstrap}: {error}; check that Kafka answers there"
         ) from error
+
+
+def _wake_coordinator(admin: KafkaAdminClient) -> None:
+    # A fresh broker makes its own topic of offsets when it is first asked about a group. Asked
+    # now, it is there before the first consumer comes, which else waits for it.
+    with suppress(CoordinatorNotAvailableError):
+        admin.list_group_offsets("picmend")
 
 
 def _report(answers: Sequence[dict[str, object]]) -> TopicsReport:
