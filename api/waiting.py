@@ -61,6 +61,11 @@ class EndedJobs:
             self._waiting.pop(future, None)
         return True
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     def release(self) -> None:
         """Let all who wait go at once, and let nobody wait from now on."""
         self._released = True

@@ -16,11 +16,12 @@ from uuid import uuid4
 
 import httpx
 import psycopg
+from fastapi import FastAPI
 from PIL import Image
 
 from api.app import create_app
 from api.server import ApiServer
-from api.services import open_services
+from api.services import open_services, services_of
 from domain.accounts.model import AccountKind
 from domain.billing import service as billing
 from domain.billing.model import Usage
@@ -81,13 +82,41 @@ class Client:
 
 
 @dataclass
+class Served:
+    """An API that runs in a thread."""
+
+    url: str
+    server: ApiServer
+    app: FastAPI
+    thread: threading.Thread
+
+    def stop(self) -> None:
+        """End it as SIGTERM does."""
+        self.server.should_exit = True
+        self.thread.join(timeout=30)
+        assert not self.thread.is_alive()
+
+
+@dataclass
 class World:
     """The API's address, and hands to move what stands behind it."""
 
     settings: Settings
     bucket: Bucket
-    url: str
+    served: Served
     _clients: list[httpx.Client] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return self.served.url
+
+    def stop(self) -> None:
+        """End the API."""
+        self.served.stop()
+
+    def until_waiting(self, count: int) -> None:
+        """Return when so many wait in the API for jobs to end."""
+        until(lambda: services_of(self.served.app).ended.waiting == count)
 
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(self.settings.database_url.get_secret_value())
@@ -117,23 +146,21 @@ class World:
         assert found is not None
         return found
 
-    def start(self, job_id: str) -> Job:
+    def start(self, job_id: str) -> None:
         """Bring a queued job to `running`, as dispatcher and worker do."""
         with self.connect() as conn:
             for operation in OperationName:
                 dispatch(conn, operation, cap=100, after_account="", clock=CLOCK)
-            found = jobs.get(conn, job_id)
-            assert found is not None
-            claim_batch(
-                conn,
-                [(found.id, found.attempt)],
-                worker="test",
-                lease=timedelta(minutes=1),
-                clock=CLOCK,
-            )
-        running = self.job(job_id)
-        assert running.state is JobState.RUNNING
-        return running
+        self.claim(job_id)
+
+    def claim(self, job_id: str) -> None:
+        """Bring a dispatched job to `running`, as a worker does."""
+        found = self.job(job_id)
+        with self.connect() as conn:
+            attempt = [(found.id, found.attempt)]
+            lease = timedelta(minutes=1)
+            claim_batch(conn, attempt, worker="test", lease=lease, clock=CLOCK)
+        assert self.job(job_id).state is JobState.RUNNING
 
     def finish(self, job_id: str, code: ErrorCode | None = None) -> None:
         """End a running job, with a result in the store unless `code` says why not."""
@@ -199,8 +226,8 @@ class World:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """Serve the API in a thread for as long as the context lasts; give its address."""
+def serving(settings: Settings) -> Iterator[Served]:
+    """Serve the API in a thread for as long as the context lasts."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
@@ -210,13 +237,12 @@ def serving(settings: Settings) -> Iterator[str]:
             target=lambda: asyncio.run(server.serve(sockets=[listening])), name="api"
         )
         thread.start()
+        served = Served(f"http://127.0.0.1:{port}", server, app, thread)
         try:
             until(lambda: server.started)
-            yield f"http://127.0.0.1:{port}"
+            yield served
         finally:
-            server.should_exit = True
-            thread.join(timeout=30)
-            assert not thread.is_alive()
+            served.stop()
 
 
 def until(holds: object, timeout_s: float = 20.0) -> None:

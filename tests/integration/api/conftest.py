@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def world(settings: Settings, bucket: Bucket) -> Iterator[World]:
-    with serving(settings) as url:
-        own = World(settings, bucket, url)
+    with serving(settings) as served:
+        own = World(settings, bucket, served)
         yield own
         own.close()
 
