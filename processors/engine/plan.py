@@ -41,33 +41,50 @@ def plan_tiles(
 ) -> tuple[Tile, ...]:
     """Cut a picture of `width` x `height` pixels into tiles, row by row.
 
-    The kept boxes cover every pixel exactly once, none wider or higher than `tile`, and sides
-    within one pixel of each other. Every read box holds its kept box and `overlap` pixels
-    around it as far as the picture reaches, with both sides a multiple of `multiple`. Raises
-    `ValueError` for a size, tile or multiple below 1, or an overlap below 0.
+    The kept boxes cover every pixel exactly once, their sides within one pixel of each other.
+    Every read box holds its kept box and `overlap` pixels around it as far as the picture
+    reaches, with both sides a multiple of `multiple`, and, but for that, at most
+    `tile + 2 * overlap`. Raises `ValueError` for a size, tile or multiple below 1, or an
+    overlap below 0.
     """
     if min(width, height, tile, multiple) < 1 or overlap < 0:
         raise ValueError(
             f"cannot cut {width}x{height} into tiles of {tile}, "
             f"overlap {overlap}, multiple {multiple}"
         )
-    columns = [(span, _stretched(span, width, overlap, multiple)) for span in _spans(width, tile)]
-    rows = [(span, _stretched(span, height, overlap, multiple)) for span in _spans(height, tile)]
+    columns = _read_and_kept(width, tile, overlap, multiple)
+    rows = _read_and_kept(height, tile, overlap, multiple)
     return tuple(
         Tile(
             kept=Box(kept_x.start, kept_y.start, kept_x.stop, kept_y.stop),
             read=Box(read_x.start, read_y.start, read_x.stop, read_y.stop),
         )
-        for kept_y, read_y in rows
-        for kept_x, read_x in columns
+        for read_y, kept_y in rows
+        for read_x, kept_x in columns
     )
 
 
-def _spans(length: int, longest: int) -> list[range]:
+def _read_and_kept(
+    length: int, tile: int, overlap: int, multiple: int
+) -> list[tuple[range, range]]:
+    spans = _spans(length, tile, overlap)
+    return [(_stretched(span, length, overlap, multiple), span) for span in spans]
+
+
+def _spans(length: int, tile: int, overlap: int) -> list[range]:
     """Split `length` evenly: a thin last tile would cost almost as much as a full one."""
-    count = -(-length // longest)
+    count = _count(length, tile, overlap)
     edges = [index * length // count for index in range(count + 1)]
     return [range(start, stop) for start, stop in pairwise(edges)]
+
+
+def _count(length: int, tile: int, overlap: int) -> int:
+    """Return the fewest spans; the outermost have no overlap where the picture ends."""
+    if length <= tile + 2 * overlap:
+        return 1
+    if -(-length // 2) <= tile + overlap:
+        return 2
+    return -(-length // tile)
 
 
 def _stretched(span: range, length: int, overlap: int, multiple: int) -> range:

@@ -94,7 +94,7 @@ def test_tiles_equal_the_whole(registry: Registry, name: str) -> None:
             network, pixels, progress=lambda *_: None, should_stop=lambda: False, tile=tile
         ).pixels
 
-    whole, tiled = enlarged(1000), enlarged(2 * overlap)
+    whole, tiled = enlarged(1000), enlarged(overlap)
 
     assert psnr(whole, tiled, 255) >= 50
     seam = slice(8 * overlap - 16, 8 * overlap + 16)
