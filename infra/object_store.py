@@ -76,8 +76,8 @@ class S3ObjectStore(ObjectStore):
     """A bucket of an S3 store, by minio-py; see `ObjectStore`.
 
     `connections` is the number kept open: as many threads can call at once without
-    waiting. A refused connection is an error at once, a silent store after 20 s; a
-    connection that the store closed meanwhile is replaced within the call.
+    waiting. A refused connection is an error at once, a silent store after two times 20 s;
+    a connection that the store closed meanwhile is replaced within the call.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class S3ObjectStore(ObjectStore):
         if address.scheme not in ("http", "https") or not address.netloc or address.path.strip("/"):
             raise ValueError(f"endpoint {endpoint!r} is not of the form http(s)://host:port")
         self._bucket = bucket
-        # Sent again at most once, and only where no answer came: all requests are idempotent.
+        # Sent again once where no answer came; urllib3 leaves out POST, which is not idempotent.
         retries = urllib3.Retry(total=1, redirect=0, status=0, backoff_factor=0)
         self._pool = urllib3.PoolManager(
             maxsize=connections,
@@ -154,8 +154,10 @@ class S3ObjectStore(ObjectStore):
         version_id: str | None = None,
     ) -> bytes:
         with self._response(key, if_match, version_id) as response:
-            size = int(response.headers.get("content-length", "0"))
-            if size > max_bytes:
+            size = response.headers.get("content-length")
+            if size is None:
+                raise StoreError(f"{key}: the store does not tell the size")
+            if int(size) > max_bytes:
                 raise ObjectTooLarge(f"{key} has {size} bytes, {max_bytes} are taken")
             return response.read()
 

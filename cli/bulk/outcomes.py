@@ -20,6 +20,7 @@ class Refusal:
     job_id: JobId
     code: str
     detail: str
+    remedy: str
 
 
 class Outcomes:
@@ -88,6 +89,11 @@ def _refusal(store: ObjectStore, name: str, job_id: JobId, found: ObjectInfo) ->
     except ValueError:
         problem = None
     if not isinstance(problem, dict):
-        return Refusal(name, job_id, "unknown", f"{found.key} is no problem document")
-    detail = problem.get("detail") or problem.get("title") or ""
-    return Refusal(name, job_id, str(problem.get("code", "unknown")), str(detail))
+        return Refusal(name, job_id, "unknown", f"{found.key} is no problem document", "")
+    return Refusal(
+        name,
+        job_id,
+        code=str(problem.get("code", "unknown")),
+        detail=str(problem.get("detail") or problem.get("title") or ""),
+        remedy=str(problem.get("remedy", "")),
+    )

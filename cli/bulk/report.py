@@ -51,7 +51,8 @@ def show_upload(report: UploadReport, console: Console) -> None:
     """Print what was uploaded, skipped, refused, and why."""
     console.print(f"{report.sent} uploaded, {report.skipped} already there")
     _show("Not uploaded", [(each.name, "", each.reason) for each in report.failed], console)
-    _show("Refused", [(each.name, each.code, each.detail) for each in report.refused], console)
+    refused = [(each.name, each.code, f"{each.detail} {each.remedy}") for each in report.refused]
+    _show("Refused", refused, console)
     console.print(
         f"{report.results} with a result, {len(report.refused)} refused, "
         f"{len(report.waiting)} under way"

@@ -109,6 +109,15 @@ def test_a_store_that_closes_every_connection_is_unavailable() -> None:
         store.head("a")
 
 
+def test_a_body_of_untold_size_is_not_read() -> None:
+    chunked = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nconnection: close\r\n\r\n"
+        b"3\r\nabc\r\n0\r\n\r\n"
+    )
+    with a_store_that(chunked) as store, pytest.raises(StoreError, match="size"):
+        store.get("a", max_bytes=100)
+
+
 def test_a_store_that_ignores_ranges_is_not_believed() -> None:
     with a_store_that(GOOD) as store, pytest.raises(StoreError, match="ignores ranges"):
         store.get_range("a", 1, 2)

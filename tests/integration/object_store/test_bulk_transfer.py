@@ -24,7 +24,8 @@ from infra.object_store import PART_BYTES, S3ObjectStore, from_settings
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.stack.isolation import Bucket
-from schemas import keys
+from schemas import keys, problems
+from schemas.errors import ErrorCode
 from schemas.ids import AccountId, new_account_id, object_job_id
 
 PRESET = "upscale-fast-x4"
@@ -119,8 +120,8 @@ def end_with_problem(root: S3ObjectStore, client: Client, name: str) -> None:
     """Put what is put when a job was refused."""
     key = client.input_key(name)
     job = object_job_id(root.bucket, key, root.head(key).etag)
-    problem = {"code": "unreadable_image", "title": "Unreadable", "detail": "no picture"}
-    root.put(keys.problem_key(key, job), json.dumps(problem).encode(), "application/problem+json")
+    problem = problems.problem_file(ErrorCode.UNREADABLE_IMAGE, detail="no picture")
+    root.put(keys.problem_key(key, job), problem.encode(), problems.MEDIA_TYPE)
 
 
 def test_a_folder_is_uploaded_once(client: Client, photos: Path, root: S3ObjectStore) -> None:
@@ -211,6 +212,7 @@ def test_waiting_ends_when_every_upload_has_a_result_or_a_problem(
     (refused,) = report["refused"]
     assert refused["name"] == "照片/小猫.webp"
     assert (refused["code"], refused["detail"]) == ("unreadable_image", "no picture")
+    assert refused["remedy"]
 
 
 def test_waiting_for_longer_than_the_timeout_is_told(client: Client, photos: Path) -> None:
