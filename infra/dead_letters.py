@@ -46,6 +46,8 @@ class DeadLetters:
             topic=topics.dlq(message.topic),
             key=message.key,
             value=message.value,
-            headers=tuple((name, value.encode()) for name, value in facts.items()),
+            headers=tuple(
+                (name, value.encode("utf-8", "backslashreplace")) for name, value in facts.items()
+            ),
         )
         self._producer.send_all([dead])

@@ -9,6 +9,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, NoReturn, TypeVar
 
@@ -71,25 +72,42 @@ class Supervised(Generic[T]):
 
     async def __call__(self, messages: Sequence[Message]) -> None:
         """Return when every message is done or dead. A cancellation waits for that too."""
-        work = asyncio.ensure_future(asyncio.to_thread(self.carry_through, messages))
+        # A future of the executor, not a task: whoever cancels all tasks does not reach it.
+        work = asyncio.get_running_loop().run_in_executor(None, self.carry_through, messages)
         try:
             await asyncio.shield(work)
         except asyncio.CancelledError:
-            done, _ = await asyncio.wait({work}, timeout=self._patience.stopping_s)
-            if not done:
-                self._cannot_go_on("stopped before the batch was done")
-            work.result()
+            await self._finish(work)
             raise
 
+    async def _finish(self, work: asyncio.Future[None]) -> None:
+        """Wait for work whose stream is being stopped, however often it is told to stop."""
+        deadline = time.monotonic() + self._patience.stopping_s
+        while not work.done():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._cannot_go_on("stopped before the batch was done")
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({work}, timeout=left)
+        work.result()
+
     def carry_through(self, messages: Sequence[Message]) -> None:
-        """Do the same in this thread."""
-        deadline = time.monotonic() + self._patience.world_s
+        """Do the same in this thread. Nothing is raised: what is not done ends the process."""
+        try:
+            self._carry_through(messages, time.monotonic() + self._patience.world_s)
+        except Exception as error:  # noqa: BLE001 - Faust would acknowledge the batch for any
+            _log.exception("batch_not_carried_through", stage=self._stage.name)
+            self._cannot_go_on(f"a batch could be neither done nor buried: {error!r}")
+
+    def _carry_through(self, messages: Sequence[Message], deadline: float) -> None:
         readable: list[tuple[Message, T]] = []
         for message in messages:
             try:
                 readable.append((message, self._stage.decode(message)))
             except UnreadableMessageError as error:
                 self._bury(message, DeadReason.UNREADABLE, error, deadline)
+            except Exception as error:  # noqa: BLE001 - decoding is pure: the message causes it
+                self._refuse(message, error, deadline)
         if readable:
             self._handle(readable, deadline)
 
