@@ -1,0 +1,182 @@
+"""What a candidate comes to: a price, or the first reason against it."""
+
+from dataclasses import replace
+
+import pytest
+
+from domain.accounts.model import Account, AccountState
+from domain.jobs.model import Header, StoredObject
+from domain.pipeline.resolve import Candidate, Priced, Refusal, SourceProblem, resolve
+from schemas.errors import ErrorCode
+from schemas.operations import IdentityParameters, ImageFormat, InpaintParameters, UpscaleParameters
+from tests.unit.domain.samples import ACCOUNT, ACCOUNT_ID, CANDIDATE, catalogue, preset
+
+OFFERED = catalogue()
+SUSPENDED = replace(ACCOUNT, state=AccountState.SUSPENDED)
+MASK = StoredObject("in/acc_7k2q/inpaint/a.jpg.mask.png", "0f")
+
+
+def picture(width: int, height: int, *, alpha: bool = False) -> Header:
+    return Header(ImageFormat.PNG, width, height, has_alpha=alpha)
+
+
+def picture_of(candidate: Candidate) -> Header:
+    assert isinstance(candidate.facts, Header)
+    return candidate.facts
+
+
+def refused(candidate: Candidate, account: Account | None = ACCOUNT) -> ErrorCode:
+    match resolve(candidate, account, OFFERED):
+        case Refusal(code, detail):
+            assert detail
+            return code
+        case other:
+            raise AssertionError(other)
+
+
+def test_a_picture_within_the_limits_is_priced_by_its_started_megapixels() -> None:
+    assert resolve(CANDIDATE, ACCOUNT, OFFERED) == Priced(
+        UpscaleParameters(), picture_of(CANDIDATE), 4000, "CNY"
+    )
+
+
+@pytest.mark.parametrize(
+    ("candidate", "account", "code"),
+    [
+        (CANDIDATE, None, ErrorCode.ACCOUNT_UNKNOWN),
+        (CANDIDATE, SUSPENDED, ErrorCode.ACCOUNT_SUSPENDED),
+        (CANDIDATE, replace(ACCOUNT, state=AccountState.CLOSED), ErrorCode.ACCOUNT_SUSPENDED),
+        (replace(CANDIDATE, preset="none"), ACCOUNT, ErrorCode.PRESET_UNKNOWN),
+        (replace(CANDIDATE, preset=None), ACCOUNT, ErrorCode.PRESET_UNKNOWN),
+        (replace(CANDIDATE, source_bytes=0), ACCOUNT, ErrorCode.EMPTY_OBJECT),
+        (replace(CANDIDATE, source_bytes=5001), ACCOUNT, ErrorCode.FILE_TOO_LARGE),
+        (replace(CANDIDATE, facts=picture(1000, 2001)), ACCOUNT, ErrorCode.IMAGE_TOO_LARGE),
+        (replace(CANDIDATE, facts=picture(3001, 1)), ACCOUNT, ErrorCode.IMAGE_TOO_LARGE),
+        (replace(CANDIDATE, facts=picture(1, 3001)), ACCOUNT, ErrorCode.IMAGE_TOO_LARGE),
+        (replace(CANDIDATE, preset="inpaint"), ACCOUNT, ErrorCode.MASK_MISSING),
+        (replace(CANDIDATE, preset="inpaint-alpha"), ACCOUNT, ErrorCode.ALPHA_MISSING),
+        (CANDIDATE, replace(ACCOUNT, unit="EUR"), ErrorCode.PRICE_MISSING),
+    ],
+)
+def test_each_reason_against_a_candidate_has_its_code(
+    candidate: Candidate, account: Account | None, code: ErrorCode
+) -> None:
+    assert refused(candidate, account) is code
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        replace(CANDIDATE, source_bytes=1),
+        replace(CANDIDATE, source_bytes=5000),
+        replace(CANDIDATE, facts=picture(1, 1)),
+        replace(CANDIDATE, facts=picture(1000, 2000)),
+        replace(CANDIDATE, facts=picture(3000, 666)),
+        replace(CANDIDATE, facts=picture(666, 3000)),
+    ],
+)
+def test_what_is_just_within_a_limit_passes(candidate: Candidate) -> None:
+    assert isinstance(resolve(candidate, ACCOUNT, OFFERED), Priced)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        ErrorCode.UNREADABLE_IMAGE,
+        ErrorCode.UNSUPPORTED_FORMAT,
+        ErrorCode.TRUNCATED_IMAGE,
+        ErrorCode.SOURCE_CHANGED,
+        ErrorCode.SOURCE_UNREADABLE,
+        ErrorCode.MALFORMED_KEY,
+        ErrorCode.KEY_TOO_LONG,
+    ],
+)
+def test_a_source_of_which_nothing_is_known_is_refused_with_its_own_reason(code: ErrorCode) -> None:
+    candidate = replace(CANDIDATE, facts=SourceProblem(code, "as it was found"))
+
+    found = resolve(candidate, ACCOUNT, OFFERED)
+
+    assert isinstance(found, Refusal)
+    assert (found.code, found.detail) == (code, "as it was found")
+
+
+def test_the_first_reason_wins_and_each_next_one_shows_when_it_is_mended() -> None:
+    """One candidate with everything wrong, mended one thing at a time."""
+    malformed = SourceProblem(ErrorCode.MALFORMED_KEY, "it has no path")
+    unreadable = SourceProblem(ErrorCode.UNREADABLE_IMAGE, "no picture")
+    wrong = replace(CANDIDATE, preset="none", source_bytes=0, facts=malformed)
+    seen = [refused(wrong, None)]
+    wrong = replace(wrong, facts=unreadable)
+    seen += [refused(wrong, None), refused(wrong, SUSPENDED)]
+    poor = replace(ACCOUNT, unit="EUR")
+    seen.append(refused(wrong, poor))
+    for mended in (
+        {"preset": "inpaint"},
+        {"source_bytes": 9999},
+        {"source_bytes": 9},
+        {"facts": picture(3001, 3001)},
+        {"facts": picture(30, 30)},
+        {"mask": MASK},
+    ):
+        wrong = replace(wrong, **mended)
+        seen.append(refused(wrong, poor))
+
+    assert seen == [
+        ErrorCode.MALFORMED_KEY,
+        ErrorCode.ACCOUNT_UNKNOWN,
+        ErrorCode.ACCOUNT_SUSPENDED,
+        ErrorCode.PRESET_UNKNOWN,
+        ErrorCode.EMPTY_OBJECT,
+        ErrorCode.FILE_TOO_LARGE,
+        ErrorCode.UNREADABLE_IMAGE,
+        ErrorCode.IMAGE_TOO_LARGE,
+        ErrorCode.MASK_MISSING,
+        ErrorCode.PRICE_MISSING,
+    ]
+    assert isinstance(resolve(wrong, ACCOUNT, OFFERED), Priced)
+
+
+def test_a_refusal_keeps_the_parameters_that_were_found() -> None:
+    known = resolve(replace(CANDIDATE, source_bytes=0), ACCOUNT, OFFERED)
+    unknown = resolve(replace(CANDIDATE, preset="none"), ACCOUNT, OFFERED)
+
+    assert isinstance(known, Refusal)
+    assert isinstance(unknown, Refusal)
+    assert known.parameters == UpscaleParameters()
+    assert unknown.parameters is None
+
+
+def test_an_accounts_own_preset_is_meant_before_the_built_in_of_that_name() -> None:
+    own = preset("upscale-photo-x4", UpscaleParameters(model="anime"), ACCOUNT_ID)
+    foreign = preset("mine", IdentityParameters(), "acc_other")
+    offered = catalogue(own, foreign)
+
+    assert resolve(CANDIDATE, ACCOUNT, offered) == Priced(
+        UpscaleParameters(model="anime"), picture_of(CANDIDATE), 4000, "CNY"
+    )
+    assert isinstance(resolve(replace(CANDIDATE, preset="mine"), ACCOUNT, offered), Refusal)
+
+
+def test_parameters_that_are_given_need_no_preset() -> None:
+    asked = replace(CANDIDATE, preset=None, parameters=IdentityParameters())
+
+    assert resolve(asked, ACCOUNT, OFFERED) == Priced(
+        IdentityParameters(), picture_of(asked), 1, "CNY"
+    )
+
+
+def test_a_region_by_alpha_needs_alpha_and_no_mask() -> None:
+    asked = replace(CANDIDATE, preset="inpaint-alpha", facts=picture(10, 10, alpha=True))
+
+    assert resolve(asked, ACCOUNT, OFFERED) == Priced(
+        InpaintParameters(mask="alpha"), picture(10, 10, alpha=True), 1000, "CNY"
+    )
+
+
+def test_a_detail_repeats_at_most_a_short_piece_of_what_a_stranger_wrote() -> None:
+    long = replace(CANDIDATE, preset="x" * 1000, account_id="y" * 1000)
+
+    for account in (ACCOUNT, None):
+        found = resolve(long, account, OFFERED)
+        assert isinstance(found, Refusal)
+        assert len(found.detail) < 200
