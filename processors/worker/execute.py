@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from domain.jobs.model import Job, StoredObject, result_key
 from infra.logs import logger
 from infra.stored_objects import (
+    AccessDenied,
     ObjectChanged,
     ObjectMissing,
     ObjectStore,
@@ -20,6 +21,7 @@ from processors.engine.tiled import Cancelled
 from processors.failures import ProcessingFailure
 from processors.images.decoder import Decoder
 from processors.images.encode import EXTENSIONS, MEDIA_TYPES, encode
+from processors.images.errors import DecodeLimitReached
 from processors.images.image import Image
 from processors.operations import Report, Restorer
 from processors.worker.leases import Lease, Leases
@@ -114,7 +116,7 @@ class Executor:
         """Carry an attempt through and return what came of it.
 
         Raises `LeaseLostError`, after which there is nothing to report, and
-        `StoreUnavailable` when the store stayed away for `PATIENCE_S`.
+        `StoreUnavailable` or `AccessDenied` when the store stayed so for `PATIENCE_S`.
         """
         try:
             return self._run(lease)
@@ -179,7 +181,13 @@ class Executor:
         return self._store_result(lease, file, _work_report(restored.report, timer))
 
     def _decode(self, data: bytes, lease: Lease) -> Image:
-        return self._decoder.decode(data, should_stop=lease.should_stop)
+        try:
+            return self._decoder.decode(data, should_stop=lease.should_stop)
+        except DecodeLimitReached as error:
+            # A decoder that was stopped ends as one that hit a limit does.
+            if lease.should_stop():
+                raise Cancelled from error
+            raise
 
     def _fetch(self, source: StoredObject, lease: Lease) -> bytes:
         try:
@@ -215,13 +223,13 @@ class Executor:
         return Succeeded(result, report)
 
     def _outlast(self, action: Callable[[], R], lease: Lease) -> R:
-        """Do it, waiting for a store that is away; the wait counts as progress."""
+        """Do it, waiting for a store that is away or denies us; the wait counts as progress."""
         deadline = time.monotonic() + PATIENCE_S
         pause = 0.1
         while True:
             try:
                 return action()
-            except StoreUnavailable as error:
+            except (StoreUnavailable, AccessDenied) as error:
                 if time.monotonic() > deadline:
                     raise
                 _log.warning("waiting_for_the_store", job=lease.job.id, error=str(error))
