@@ -13,7 +13,7 @@ from infra.clock import Clock
 from infra.dead_letters import DeadLetters, DeadReason
 from infra.kafka import BrokerUnavailableError, Consumer, Message, Producer
 from infra.logs import logger
-from infra.stored_objects import StoreUnavailable
+from infra.stored_objects import AccessDenied, StoreUnavailable
 from infra.world import WORLD_ERRORS
 from processors.worker.execute import Executor, Failed, Outcome, Refused, Stopped, Succeeded
 from processors.worker.leases import STALLED_S, Lease, LeaseLostError, Leases
@@ -64,7 +64,11 @@ class Worker:
         self._executor = executor
         self._clock = clock
         self._slots = slots
-        self._waiting: dict[OperationName, deque[tuple[Message, WorkDispatched]]] = {
+        self._operations = {topics.work(operation): operation for operation in slots}
+        self._polled: deque[Message] = deque()
+        # What cannot be read waits in the line too, as None, so that offsets are committed
+        # in order: one behind it must not commit over one before it that still waits.
+        self._waiting: dict[OperationName, deque[tuple[Message, WorkDispatched | None]]] = {
             operation: deque() for operation in slots
         }
         self._running = dict.fromkeys(slots, 0)
@@ -102,13 +106,25 @@ class Worker:
         return self._slots[operation] - self._running[operation]
 
     def _take_in(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            try:
-                work = Event[WorkDispatched].decode(message.value).data
-            except UnreadableEventError as error:
-                self._bury(message, str(error))
-            else:
-                self._waiting[work.operation].append((message, work))
+        # Kept here until each is in line: what Kafka gave once it does not give again.
+        self._polled.extend(messages)
+        while self._polled:
+            message = self._polled[0]
+            operation = self._operations[message.topic]
+            self._waiting[operation].append((message, self._read(message, operation)))
+            self._polled.popleft()
+
+    def _read(self, message: Message, operation: OperationName) -> WorkDispatched | None:
+        """Return what a message asks for; None for one that is now with the dead letters."""
+        try:
+            work = Event[WorkDispatched].decode(message.value).data
+        except UnreadableEventError as error:
+            self._bury(message, str(error))
+            return None
+        if work.operation is not operation:
+            self._bury(message, f"data.operation: {work.operation} came on {message.topic}")
+            return None
+        return work
 
     def _start_what_fits(self) -> None:
         with self._freed:
@@ -118,9 +134,10 @@ class Worker:
                 for place in range(min(len(waiting), self._free(operation)))
             ]
         if taken:
-            claimed = self._claim([(work.job_id, work.attempt) for _, work in taken])
-            for _, work in taken:
-                self._waiting[work.operation].popleft()
+            asked = [(work.job_id, work.attempt) for _, work in taken if work is not None]
+            claimed = self._claim(asked) if asked else []
+            for message, _ in taken:
+                self._waiting[self._operations[message.topic]].popleft()
             for job in claimed:
                 self._start(job)
             self._consumer.commit([message for message, _ in taken])
@@ -146,7 +163,7 @@ class Worker:
             self._report(lease, self._outcome(lease))
         except LeaseLostError:
             _log.warning("lease_lost", job=lease.job.id, attempt=lease.job.attempt)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, AccessDenied) as error:
             _log.error("attempt_abandoned", job=lease.job.id, error=str(error))
         except Exception:  # noqa: BLE001 - the pool would swallow it; its lease repairs what it left
             _log.exception("attempt_abandoned", job=lease.job.id)
@@ -159,7 +176,7 @@ class Worker:
     def _outcome(self, lease: Lease) -> Outcome:
         try:
             return self._executor.run(lease)
-        except (LeaseLostError, StoreUnavailable):
+        except (LeaseLostError, StoreUnavailable, AccessDenied):
             raise
         except Exception as error:  # noqa: BLE001 - a defect of ours fails the job, free of charge
             _log.exception("processing_failed", job=lease.job.id, attempt=lease.job.attempt)
@@ -216,4 +233,3 @@ class Worker:
             attempt=1,
             schema=dataschema(WorkDispatched),
         )
-        self._consumer.commit([message])

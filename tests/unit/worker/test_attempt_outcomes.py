@@ -1,0 +1,200 @@
+"""What becomes of one attempt, as a value; nothing is stored that must not be."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from domain.jobs.model import Job
+from infra.stored_objects import AccessDenied, StoreUnavailable
+from processors.images.decoder import Decoder
+from processors.images.errors import DecodeLimitReached
+from processors.images.image import Image
+from processors.operations import Restorer
+from processors.worker.execute import Executor, Failed, Stopped, Succeeded
+from processors.worker.leases import Lease, LeaseLostError, Leases
+from schemas.errors import ErrorCode
+from schemas.ids import JobId
+from schemas.operations import UpscaleParameters
+from tests.unit.domain.samples import JOB
+from tests.unit.worker.work_fakes import MemoryStore
+
+RESULT = f"out/acc_7k2q/identity/a/照片 1.jpg.{JOB.id}.jpg"
+UPSCALE = replace(JOB, parameters=UpscaleParameters(model="fast"))
+
+
+class StoppedDecoder(Decoder):
+    """A decoder whose process is killed before it answers, as its `should_stop` wants it to be."""
+
+    def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def decode(self, data: bytes, *, should_stop: Callable[[], bool] = lambda: False) -> Image:  # noqa: ARG002 - as in `Decoder`
+        self._meanwhile()
+        raise DecodeLimitReached("decoding was stopped: the child was stopped")
+
+
+@dataclass
+class Attempt:
+    """One attempt, with all that it runs on."""
+
+    store: MemoryStore
+    running: dict[JobId, bool] = field(default_factory=lambda: {JOB.id: False})
+    decoder: Decoder = field(default_factory=Decoder)
+
+    def __post_init__(self) -> None:
+        self.leases = Leases(
+            lambda attempts: {job: self.running[job] for job, _ in attempts if job in self.running},
+            lease_s=15,
+            renewal_s=5,
+        )
+
+    def open(self, job: Job = JOB) -> Lease:
+        return self.leases.open(job)
+
+    def run(self, lease: Lease) -> object:
+        with Restorer() as restorer:
+            executor = Executor(self.store, self.leases, self.decoder, restorer, max_bytes=100)
+            return executor.run(lease)
+
+
+@pytest.fixture
+def attempt() -> Attempt:
+    return Attempt(MemoryStore({JOB.source.key: (JOB.source.etag, b"as it came")}))
+
+
+def test_identity_stores_the_very_bytes_and_says_where(attempt: Attempt) -> None:
+    outcome = attempt.run(attempt.open())
+
+    assert isinstance(outcome, Succeeded)
+    assert attempt.store.objects[RESULT] == ("0c", b"as it came")
+    assert outcome.result.model_dump() == {
+        "key": RESULT,
+        "etag": "0c",
+        "size": 10,
+        "media_type": "image/jpeg",
+        "width": 40,
+        "height": 30,
+    }
+    assert set(outcome.report.phases_ms) == {"fetch"}
+
+
+def test_a_source_that_is_gone_changed_or_grown_has_changed(attempt: Attempt) -> None:
+    for objects in (
+        {},
+        {JOB.source.key: ("another", b"as it came")},
+        {JOB.source.key: (JOB.source.etag, b"x" * 101)},
+    ):
+        attempt.store.objects = objects
+        outcome = attempt.run(attempt.open())
+
+        assert isinstance(outcome, Failed)
+        assert outcome.code is ErrorCode.SOURCE_CHANGED
+    assert attempt.store.done == []
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), AccessDenied("not with this key")])
+def test_a_store_that_is_away_or_denies_us_is_waited_for(
+    attempt: Attempt, error: Exception
+) -> None:
+    troubles = {"get": 1, "put": 1}
+
+    def trouble(verb: str, _key: str) -> None:
+        if troubles[verb]:
+            troubles[verb] -= 1
+            raise error
+
+    attempt.store.before = trouble
+
+    assert isinstance(attempt.run(attempt.open()), Succeeded)
+    assert troubles == {"get": 0, "put": 0}
+
+
+def test_a_cancelled_attempt_stops_while_it_waits_for_the_store(attempt: Attempt) -> None:
+    lease = attempt.open()
+
+    def away(_verb: str, _key: str) -> None:
+        lease.cancel = True
+        raise StoreUnavailable("away")
+
+    attempt.store.before = away
+
+    assert attempt.run(lease) == Stopped()
+
+
+def test_a_cancellation_after_the_fetch_stores_nothing(attempt: Attempt) -> None:
+    lease = attempt.open()
+
+    def cancelled_meanwhile(_verb: str, _key: str) -> None:
+        lease.cancel = True
+
+    attempt.store.before = cancelled_meanwhile
+
+    assert attempt.run(lease) == Stopped()
+    assert attempt.store.done == [f"get {JOB.source.key}"]
+
+
+def test_a_lost_attempt_stores_nothing_and_has_nothing_to_report(attempt: Attempt) -> None:
+    lease = attempt.open()
+
+    def lost_meanwhile(_verb: str, _key: str) -> None:
+        lease.lost = True
+
+    attempt.store.before = lost_meanwhile
+
+    with pytest.raises(LeaseLostError):
+        attempt.run(lease)
+    assert attempt.store.done == [f"get {JOB.source.key}"]
+
+
+def test_an_old_lease_is_asked_for_before_anything_is_stored(attempt: Attempt) -> None:
+    lease = attempt.open()
+
+    def taken_meanwhile(_verb: str, _key: str) -> None:
+        lease.renewed_at -= 11
+        attempt.running.clear()
+
+    attempt.store.before = taken_meanwhile
+
+    with pytest.raises(LeaseLostError):
+        attempt.run(lease)
+    assert attempt.store.done == [f"get {JOB.source.key}"]
+
+
+def test_a_cancellation_while_decoding_is_no_fault_of_the_picture(attempt: Attempt) -> None:
+    lease = attempt.open(UPSCALE)
+
+    def cancelled() -> None:
+        lease.cancel = True
+
+    attempt.decoder = StoppedDecoder(cancelled)
+
+    assert attempt.run(lease) == Stopped()
+
+
+def test_a_picture_that_stops_its_decoder_fails_with_that_code(attempt: Attempt) -> None:
+    attempt.decoder = StoppedDecoder()
+
+    outcome = attempt.run(attempt.open(UPSCALE))
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code is ErrorCode.DECODE_LIMIT
+
+
+def test_memory_that_runs_out_fails_the_job_and_not_the_worker(attempt: Attempt) -> None:
+    def exhausted(_verb: str, _key: str) -> None:
+        raise MemoryError
+
+    attempt.store.before = exhausted
+
+    outcome = attempt.run(attempt.open())
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code is ErrorCode.PROCESSING_FAILED
+
+
+def test_a_job_that_lacks_parameters_or_header_is_a_defect_and_said_so(attempt: Attempt) -> None:
+    for broken in (replace(JOB, parameters=None), replace(JOB, header=None)):
+        with pytest.raises(ValueError, match=JOB.id):
+            attempt.run(attempt.open(broken))
