@@ -30,9 +30,10 @@ def create_app(open_services: Callable[[], AbstractContextManager[Services]]) ->
         docs_url=None,
         redoc_url=None,
     )
-    for router in (jobs.router, uploads.router, money.router, reference.router, health.router):
+    routers = (jobs.router, uploads.router, money.router, reference.router, health.router)
+    for router in routers:
         app.include_router(router)
-    problems.install(app)
+    problems.install(app, [route for router in routers for route in router.routes])
 
     def describe() -> dict[str, Any]:
         app.openapi_schema = app.openapi_schema or documented.describe(app)

@@ -1,6 +1,6 @@
 """Every error as a problem of RFC 9457: the one place where errors get their code."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import JsonValue
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match, Route
 
 from api.errors import ApiError
 from domain.pipeline.cancel import JobEndedError
@@ -19,7 +19,7 @@ from domain.pipeline.retry import NotRetryableError
 from domain.pipeline.submit import IdempotencyConflictError, RefusedError
 from infra import logs
 from infra.stored_objects import StoreError
-from schemas.errors import ErrorCode
+from schemas.errors import ErrorCode, http_status
 from schemas.problems import MEDIA_TYPE, FieldError, problem
 from schemas.texts import negotiate
 
@@ -58,8 +58,11 @@ def told(error: Exception) -> Told:
             return Told(ErrorCode.INTERNAL_ERROR, "the request could not be carried out")
 
 
-def respond(request: Request, error: Exception) -> Response:
-    """Return the answer to a request that ended in an error, in the language it asks for."""
+def respond(request: Request, error: Exception, routes: Sequence[BaseRoute]) -> Response:
+    """Return the answer to a request that ended in an error, in the language it asks for.
+
+    `routes` are those of the application, of which an answer of 405 tells the methods.
+    """
     what = told(error)
     locale = negotiate(request.headers.get("accept-language"))
     body = problem(
@@ -77,15 +80,15 @@ def respond(request: Request, error: Exception) -> Response:
         status_code=body.status,
         media_type=MEDIA_TYPE,
         headers={"Content-Language": locale.tag, "Vary": "Accept-Language"}
-        | _headers(request, what.code, body.status),
+        | _headers(request, what.code, routes),
     )
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Let every error of an application be answered with a problem."""
 
     async def handle(request: Request, error: Exception) -> Response:
-        return respond(request, error)
+        return respond(request, error, routes)
 
     for kind in (
         ApiError,
@@ -104,24 +107,24 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, handle)
 
 
-def _headers(request: Request, code: ErrorCode, status: int) -> dict[str, str]:
+def _headers(request: Request, code: ErrorCode, routes: Sequence[BaseRoute]) -> dict[str, str]:
     headers: dict[str, str] = {}
     if code is ErrorCode.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'Bearer realm="picmend"'
     if code is ErrorCode.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_allowed(request))
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Allow"] = ", ".join(_allowed(request, routes))
+    if http_status(code) == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(_RETRY_AFTER_S)
     return headers
 
 
-def _allowed(request: Request) -> list[str]:
+def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
     """Return the methods of every route with this path; Starlette names the first's alone."""
     methods: set[str] = set()
-    for route in request.app.routes:
+    for route in routes:
         match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            methods |= getattr(route, "methods", None) or set()
+        if match is not Match.NONE and isinstance(route, Route):
+            methods |= route.methods or set()
     return sorted(methods)
 
 

@@ -57,10 +57,11 @@ class Client:
         *,
         key: str | None = None,
         headers: dict[str, str] | None = None,
-        **fields: str,
+        fields: dict[str, str] | None = None,
+        **more: str,
     ) -> httpx.Response:
-        """Send a picture in a form; the `identity` preset unless `fields` say otherwise."""
-        wanted = fields or {"preset": "identity"}
+        """Send a picture in a form; the `identity` preset unless fields say otherwise."""
+        wanted = {**(fields or {}), **more} or {"preset": "identity"}
         return self.http.post(
             "/v1/jobs",
             data=wanted,
@@ -90,6 +91,10 @@ class Served:
     app: FastAPI
     thread: threading.Thread
 
+    def until_waiting(self, count: int) -> None:
+        """Return when so many wait for jobs to end."""
+        until(lambda: services_of(self.app).ended.waiting == count)
+
     def stop(self) -> None:
         """End it as SIGTERM does."""
         self.server.should_exit = True
@@ -109,14 +114,6 @@ class World:
     @property
     def url(self) -> str:
         return self.served.url
-
-    def stop(self) -> None:
-        """End the API."""
-        self.served.stop()
-
-    def until_waiting(self, count: int) -> None:
-        """Return when so many wait in the API for jobs to end."""
-        until(lambda: services_of(self.served.app).ended.waiting == count)
 
     def connect(self) -> psycopg.Connection:
         return psycopg.connect(self.settings.database_url.get_secret_value())
@@ -150,7 +147,7 @@ class World:
         """Bring a queued job to `running`, as dispatcher and worker do."""
         with self.connect() as conn:
             for operation in OperationName:
-                dispatch(conn, operation, cap=100, after_account="", clock=CLOCK)
+                dispatch(conn, operation, cap=1_000_000, after_account="", clock=CLOCK)
         self.claim(job_id)
 
     def claim(self, job_id: str) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from domain.accounts import service as accounts
 from domain.accounts import store as credentials
-from infra.settings import Settings
 from schemas.errors import ErrorCode
 from tests.integration.api.api_world import (
     CLOCK,
@@ -32,12 +31,9 @@ READS = ["/v1/jobs", "/v1/jobs/summary", "/v1/balance", "/v1/usage", "/v1/preset
         "Bearer pm_live_a_b_c",
         "Bearer pm_live_%00_x",
         "Basic cG06eA==",
-        b"Bearer \xff\xfe",
     ],
 )
-def test_without_a_valid_key_nothing_is_told(
-    world: World, authorization: str | bytes | None
-) -> None:
+def test_without_a_valid_key_nothing_is_told(world: World, authorization: str | None) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     for path in READS:
         answer = httpx.get(world.url + path, headers=headers)
@@ -46,6 +42,12 @@ def test_without_a_valid_key_nothing_is_told(
     for path in ("/v1/uploads", "/v1/jobs", "/v1/jobs/x/cancel", "/v1/jobs/x/retry"):
         answer = httpx.post(world.url + path, headers={"Idempotency-Key": "k", **headers})
         assert_problem(answer, 401, "unauthenticated")
+
+
+def test_a_key_that_is_no_text_is_not_valid(world: World) -> None:
+    answer = httpx.get(f"{world.url}/v1/jobs", headers=[(b"Authorization", b"Bearer \xff\xfe")])
+
+    assert_problem(answer, 401, "unauthenticated")
 
 
 def test_a_revoked_key_ends_at_once(world: World, client: Client) -> None:
@@ -184,7 +186,7 @@ def test_problems_come_in_the_language_that_is_asked_for(world: World) -> None:
     answer = httpx.get(f"{world.url}/v1/balance", headers={"Accept-Language": "zh"})
 
     assert answer.headers["content-language"] == "zh-CN"
-    assert not assert_problem(answer, 401, "unauthenticated")["title"].isascii()  # type: ignore[attr-defined]  # checked to be a text
+    assert not str(assert_problem(answer, 401, "unauthenticated")["title"]).isascii()
 
 
 def test_presets_come_with_prices_and_limits(client: Client) -> None:
@@ -222,10 +224,10 @@ def test_a_ready_api_says_so(world: World) -> None:
     assert httpx.get(f"{world.url}/readyz").json() == {"status": "ready"}
 
 
-def test_a_store_that_is_away_is_named_and_costs_no_job(settings: Settings, world: World) -> None:
+def test_a_store_that_is_away_is_named_and_costs_no_job(world: World) -> None:
     client = world.client()
     key = client.http.headers["authorization"]
-    away = settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
+    away = world.settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:9"})
     with serving(away) as served:
         answer = httpx.get(f"{served.url}/readyz", timeout=30)
         assert assert_problem(answer, 503, "service_unavailable")["missing"] == ["object_store"]
@@ -243,9 +245,9 @@ def test_a_store_that_is_away_is_named_and_costs_no_job(settings: Settings, worl
     assert client.post_job(key="k").status_code == 202
 
 
-def test_a_database_that_is_away_is_named_and_told_as_unavailable(settings: Settings) -> None:
-    away = settings.model_copy(
-        update={"database_url": type(settings.database_url)("postgresql://a@127.0.0.1:9/a")}
+def test_a_database_that_is_away_is_named_and_told_as_unavailable(world: World) -> None:
+    away = world.settings.model_copy(
+        update={"database_url": type(world.settings.database_url)("postgresql://a@127.0.0.1:9/a")}
     )
     with serving(away) as served:
         answer = httpx.get(f"{served.url}/readyz", timeout=30)
@@ -259,9 +261,9 @@ def test_a_database_that_is_away_is_named_and_told_as_unavailable(settings: Sett
         assert int(answer.headers["retry-after"]) > 0
 
 
-def test_a_file_over_the_cap_is_refused_while_it_is_read(settings: Settings, world: World) -> None:
+def test_a_file_over_the_cap_is_refused_while_it_is_read(world: World) -> None:
     client = world.client()
-    small = settings.model_copy(update={"max_image_bytes": 10_000})
+    small = world.settings.model_copy(update={"max_image_bytes": 10_000})
     with serving(small) as served:
         for image in (bytes(10_001), bytes(1_000_000)):
             answer = httpx.post(

@@ -1,6 +1,5 @@
 """Jobs looked at, waited for, cancelled and tried again."""
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +7,15 @@ import httpx
 import pytest
 
 from schemas.errors import ErrorCode
-from tests.integration.api.api_world import Client, World, assert_problem, job_id_of, png, until
+from tests.integration.api.api_world import (
+    Client,
+    World,
+    assert_problem,
+    job_id_of,
+    png,
+    serving,
+    until,
+)
 
 
 def test_a_succeeded_job_has_a_link_by_which_its_result_can_be_fetched(
@@ -59,7 +66,7 @@ def test_whoever_waits_for_a_job_is_answered_when_it_ends(world: World, client: 
             )
             for _ in range(3)
         ]
-        # They are in line once each has gone to wait; ending before that answers as well.
+        world.served.until_waiting(3)
         world.finish(job_id)
         answers = [each.result(timeout=20) for each in waiting]
 
@@ -105,7 +112,8 @@ def test_many_can_wait_while_others_are_served(world: World, client: Client) -> 
             )
             for _ in range(60)
         ]
-        # More wait than there are threads or connections; this must not have to wait too.
+        # More than there are threads or connections; this must not have to wait behind them.
+        world.served.until_waiting(60)
         for _ in range(5):
             assert client.http.get("/v1/balance", timeout=5).status_code == 200
         world.start(job_id)
@@ -279,15 +287,13 @@ def test_a_prefix_that_is_not_utf_8_finds_nothing_and_breaks_nothing(client: Cli
 
 def test_those_who_wait_are_answered_when_the_server_ends(world: World, client: Client) -> None:
     job_id = job_id_of(client.post_job())
-    answered = threading.Event()
-
-    def wait() -> httpx.Response:
-        answer = client.http.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=60"}, timeout=70)
-        answered.set()
-        return answer
-
-    with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(wait)
-        world.until_waiting(1)
-        world.stop()
+    with serving(world.settings) as served, ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(
+            httpx.get,
+            f"{served.url}/v1/jobs/{job_id}",
+            headers={**client.http.headers, "Prefer": "wait=60"},
+            timeout=70,
+        )
+        served.until_waiting(1)
+        served.stop()
         assert waiting.result(timeout=10).json()["state"] == "queued"

@@ -157,7 +157,7 @@ def test_what_cannot_be_paid_leaves_nothing_and_its_key_works_after_a_top_up(wor
 def test_a_picture_that_cannot_be_restored_is_refused_at_once(
     world: World, client: Client, image: bytes, fields: dict[str, str], answer: tuple[int, str]
 ) -> None:
-    assert_problem(client.post_job(image, **fields), *answer)
+    assert_problem(client.post_job(image, fields=fields), *answer)
     assert world.rows("jobs", client.id) == 0
     assert world.staged(client.id) == []
 
@@ -221,8 +221,9 @@ def test_a_wrong_parameter_is_named(client: Client) -> None:
 def test_a_wrong_field_of_a_form_is_named(
     client: Client, fields: dict[str, str], field: str
 ) -> None:
-    problem = assert_problem(client.post_job(**fields), 422, "request_invalid")
+    answer = client.post_job(fields=fields)
 
+    problem = assert_problem(answer, 422, "request_invalid")
     assert isinstance(problem["errors"], list)
     assert problem["errors"][0]["field"] == field
 
