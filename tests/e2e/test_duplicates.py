@@ -1,0 +1,80 @@
+"""Every message delivered twice and out of order changes nothing."""
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from infra.kafka import Admin, KafkaPythonConsumer, KafkaPythonProducer, Message
+from infra.kafka_topics import SOURCE_TOPICS
+from infra.stack import Running
+from tests.e2e.customer import Customer, customer_of, picture, wait_until
+
+JOBS = 30
+
+
+@pytest.fixture
+def customer(system: Running) -> Iterator[Customer]:
+    with customer_of(system) as customer:
+        yield customer
+
+
+def everything_on_kafka(bootstrap: str) -> list[Message]:
+    """Return every message of every topic that our processes read."""
+    names = [topic.name for topic in SOURCE_TOPICS]
+    consumer = KafkaPythonConsumer(
+        bootstrap, names, group=f"copy-{random.random()}", client_id="copy"
+    )
+    admin = Admin(bootstrap)
+    try:
+        seen: list[Message] = []
+        wait_until(consumer_is_assigned(consumer, seen), within_s=30, what="partitions")
+        quiet = 0
+        while quiet < 5:
+            came = consumer.poll(0.3)
+            seen += came
+            quiet = 0 if came else quiet + 1
+        return seen
+    finally:
+        consumer.close()
+        admin.close()
+
+
+def consumer_is_assigned(consumer: KafkaPythonConsumer, seen: list[Message]) -> Callable[[], bool]:
+    def look() -> bool:
+        seen.extend(consumer.poll(0.2))
+        return consumer.assigned()
+
+    return look
+
+
+def test_every_event_twice_and_out_of_order_charges_once(customer: Customer) -> None:
+    uploads = [customer.upload("identity", f"{n}.png", picture(seed=n)) for n in range(JOBS)]
+    bad = customer.upload("identity", "bad.png", b"not a picture")
+    customer.wait_ended([*uploads, bad])
+    before = customer.jobs(), customer.outputs(), customer.balance()
+
+    messages = everything_on_kafka(customer.settings.kafka_bootstrap)
+    assert len(messages) >= JOBS * 6
+    again = [Message(m.topic, m.key, m.value, m.headers) for m in messages]
+    random.Random(7).shuffle(again)
+    producer = KafkaPythonProducer(customer.settings.kafka_bootstrap, client_id="again")
+    producer.send_all(again)
+    producer.close()
+    fresh = customer.upload("identity", "after.png", picture(seed=999))
+    customer.wait_ended([fresh])
+    admin = Admin(customer.settings.kafka_bootstrap)
+    names = [topic.name for topic in SOURCE_TOPICS if not topic.name.startswith(("work", "abuse"))]
+    wait_until(
+        lambda: sum(lag.messages for lag in admin.lags("picmend", names)) == 0,
+        within_s=60,
+        what="all repeats read",
+    )
+    admin.close()
+
+    jobs = customer.jobs()
+    del jobs[fresh]
+    assert jobs == before[0]
+    assert len(customer.outputs()) == len(before[1]) + 1
+    assert customer.balance().available == before[2].available - 1
+    customer.assert_charged_exactly_once([*uploads, fresh], each=1)
