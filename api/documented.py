@@ -101,8 +101,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
         [(model, "validation") for model in _OUTSIDE], ref_template=_SCHEMAS + "{model}"
     )
     schemas = document["components"]["schemas"]
-    for made_for_others in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(made_for_others, None)
+    for never_sent in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(never_sent, None)
+    for operation in (o for path in document["paths"].values() for o in path.values()):
+        # FastAPI's own 422, on endpoints whose parameters are free texts and cannot be wrong.
+        if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+            del operation["responses"]["422"]
     document["components"]["schemas"] = dict(sorted({**schemas, **outside["$defs"]}.items()))
     return document
 

@@ -32,10 +32,12 @@ class EndedJobs:
         find: Callable[[list[JobId]], set[JobId]],
         *,
         pause_s: float = _PAUSE_S,
+        pause_after_error_s: float = _PAUSE_AFTER_ERROR_S,
         most: int = _MOST,
     ) -> None:
         self._find = find
         self._pause_s = pause_s
+        self._pause_after_error_s = pause_after_error_s
         self._most = most
         self._waiting: dict[asyncio.Future[None], JobId] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -81,7 +83,7 @@ class EndedJobs:
                 pause = self._pause_s
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 _LOG.warning("api.waiting.database_away", error=str(error))
-                pause = _PAUSE_AFTER_ERROR_S
+                pause = self._pause_after_error_s
                 continue
             for future, job_id in list(self._waiting.items()):
                 if job_id in ended:
