@@ -6,19 +6,16 @@ the quickest of its rounds, the one that other load on the machine disturbed lea
 """
 
 import importlib.metadata
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 
 import ncnn
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
-from rich.table import Table
 from skimage import data
 
+from bench.figures import Figure, show
 from processors.engine.device import CPU, use_threads
 from processors.engine.tiled import Engine
 from processors.models.manifest import NETWORKS
@@ -27,18 +24,6 @@ from processors.models.registry import LoadedNetwork, Registry
 _SIDE = 128
 _PAUSE_S = 0.3
 _ROUNDS = {"realesr-animevideov3": 15, "realesrgan-x4plus-anime": 7, "realesrgan-x4plus": 5}
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One measured number; `ratio` is `value` over `against`, below 1 when picmend is faster."""
-
-    bench: str
-    case: str
-    value: float
-    unit: str
-    against: float
-    ratio: float
 
 
 def run(threads: int | None = None) -> Iterator[Figure]:
@@ -113,14 +98,7 @@ def _seconds(work: Callable[[], None]) -> float:
 
 def main() -> None:
     """Print each figure as one JSON line, then all of them as a table."""
-    figures = []
-    for figure in run():
-        print(json.dumps(asdict(figure)), flush=True)
-        figures.append(figure)
-    table = Table("case", "picmend", "ncnn", "ratio", title="upscale, s/input megapixel")
-    for figure in figures:
-        table.add_row(figure.case, str(figure.value), str(figure.against), str(figure.ratio))
-    Console().print(table)
+    show(run())
 
 
 if __name__ == "__main__":
