@@ -4,7 +4,7 @@ Where a statement changes several jobs it locks them in the order of their ids.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from psycopg import Connection
@@ -43,14 +43,15 @@ def insert(conn: Connection, jobs: Sequence[NewJob]) -> list[Job]:
 
 
 def reject_new(
-    conn: Connection, job_ids: Collection[JobId], *, code: ErrorCode, at: datetime
+    conn: Connection, details: Mapping[JobId, str], *, code: ErrorCode, at: datetime
 ) -> list[Job]:
-    """Turn jobs that this transaction has just added into rejected ones."""
+    """Turn jobs that this transaction has just added into rejected ones, each with a detail."""
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "UPDATE jobs SET state = 'rejected', code = %s, ended_at = %s"
-            " WHERE id = ANY(%s) AND state = 'queued' AND version = 1 RETURNING *",
-            (code, at, list(job_ids)),
+            "UPDATE jobs SET state = 'rejected', code = %s, detail = r.detail, ended_at = %s"
+            " FROM unnest(%s::text[], %s::text[]) AS r (id, detail)"
+            " WHERE jobs.id = r.id AND state = 'queued' AND version = 1 RETURNING jobs.*",
+            (code, at, list(details), list(details.values())),
         ).fetchall()
     return [job_from_row(row) for row in rows]
 

@@ -96,7 +96,10 @@ def _reject_unpaid(conn: Connection, added: Sequence[Job], *, at: datetime) -> d
         if job.state is JobState.QUEUED and job.amount is not None and job.unit is not None
     ]
     unpaid = {
-        job_id: f"{outcome.required} needed, {outcome.available} available"
+        job_id: (
+            f"{outcome.required} {outcome.unit} minor units are needed,"
+            f" {outcome.available} available"
+        )
         for job_id, outcome in billing.post_holds(conn, holds).items()
         if isinstance(outcome, InsufficientBalance)
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -111,15 +110,10 @@ class Customer:
         return [info.key for page in self.store.list(prefix) for info in page]
 
     def output_of(self, source: str) -> bytes:
-        """Return the one result or problem of an upload."""
+        """Return what stands where an upload's result is looked for."""
         made = [key for key in self.outputs() if self._source(key) == source]
         assert len(made) == 1, made
         return self.store.get(made[0], max_bytes=1 << 26)
-
-    def problem_of(self, source: str) -> dict[str, object]:
-        """Return the problem that stands where an upload's result would be."""
-        found: dict[str, object] = json.loads(self.output_of(source))
-        return found
 
     @staticmethod
     def _source(key: str) -> str | None:
