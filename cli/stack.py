@@ -69,10 +69,10 @@ def up(
                 notifications=notifications,
                 report=progress.step,
                 on_event=progress.event,
-            ):
+            ) as everything:
                 progress.settle()
                 _announce(place, started, console, as_json=as_json)
-                wait()
+                wait(everything.supervisor.check)
                 console.print("ending everything that was started ...")
             console.print("ended")
     except StackError as error:

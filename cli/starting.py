@@ -22,6 +22,7 @@ from infra.stack.leftovers import end_leftovers
 from infra.stack.supervisor import Change, Event
 
 _POLL_S = 0.05
+_CHECK_S = 1.0
 
 
 class Progress:
@@ -79,10 +80,11 @@ class _EndedBySignal(BaseException):
 
 
 @contextmanager
-def until_ended() -> Iterator[Callable[[], None]]:
+def until_ended() -> Iterator[Callable[[Callable[[], None]], None]]:
     """Give a function that waits for Ctrl-C or SIGTERM; either ends the block, whenever it comes.
 
-    A second signal changes nothing: what is being ended is ended in order.
+    What the function is given to call now and then may raise, and so end the wait too. A second
+    signal changes nothing: what is being ended is ended in order.
     """
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -96,9 +98,10 @@ def until_ended() -> Iterator[Callable[[], None]]:
 
     waiting, ended = threading.Event(), threading.Event()
 
-    def wait() -> None:
+    def wait(check: Callable[[], None]) -> None:
         waiting.set()
-        ended.wait()
+        while not ended.wait(_CHECK_S):
+            check()
 
     before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
     try:

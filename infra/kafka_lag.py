@@ -6,7 +6,7 @@ from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import CoordinatorNotAvailableError, KafkaError, NotCoordinatorError
+from kafka.errors import KafkaError, RetriableError
 from kafka.structs import OffsetAndMetadata
 
 from schemas.operations import OperationName
@@ -99,7 +99,7 @@ class LagReader:
                 answer: dict[str, dict[TopicPartition, OffsetAndMetadata]] = (
                     self._admin.list_group_offsets(group)
                 )
-            except (CoordinatorNotAvailableError, NotCoordinatorError):
+            except RetriableError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)

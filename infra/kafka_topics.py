@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import CoordinatorNotAvailableError, KafkaError, for_code
+from kafka.errors import KafkaError, RetriableError, for_code
 
 from schemas.operations import OperationName
 from schemas.topics import (
@@ -122,7 +122,7 @@ def create_topics(
 def _wake_coordinator(admin: KafkaAdminClient) -> None:
     # A fresh broker makes its own topic of offsets when it is first asked about a group. Asked
     # now, it is there before the first consumer comes, which else waits for it.
-    with suppress(CoordinatorNotAvailableError):
+    with suppress(RetriableError):
         admin.list_group_offsets("picmend")
 
 

@@ -1,6 +1,7 @@
 """The one who keeps a running stack's state file up to date."""
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from infra.stack.supervisor import ProgramStatus, Supervisor
 
 
 class Journal:
-    """Keeps `stack.json` up to date; written only when something in it changed."""
+    """Keeps `stack.json` up to date; written only when something in it changed.
+
+    May be called from several threads.
+    """
 
     def __init__(self, data_dir: Path) -> None:
         identity = Identity.of(os.getpid())
@@ -21,6 +25,7 @@ class Journal:
         self._supervisor = identity
         self._phase = state.Phase.STARTING
         self._step = ""
+        self._lock = threading.Lock()
         self._written: state.StackFile | None = None
         self.stack: Stack | None = None
 
@@ -61,6 +66,7 @@ class Journal:
                 for p in programs_now
             ),
         )
-        if content != self._written:
-            state.write(self._data_dir, content)
-            self._written = content
+        with self._lock:
+            if content != self._written:
+                state.write(self._data_dir, content)
+                self._written = content

@@ -14,6 +14,7 @@ from infra.stack.journal import Journal
 from infra.stack.leftovers import end_leftovers
 from infra.stack.liveness import LivenessWatch
 from infra.stack.overview import servers_answer
+from infra.stack.ports import require_free
 from infra.stack.programs import PROGRAM_NAMES, Program, programs
 from infra.stack.provide import open_stack
 from infra.stack.server import Server
@@ -71,6 +72,7 @@ class ProcessHandle:
         """Wait until it is ready. Raises `ProgramFailedError` with its last log lines."""
         deadline = time.monotonic() + timeout_s
         while self.status().state is not State.READY:
+            self._supervisor.check()
             if time.monotonic() > deadline:
                 raise ProgramFailedError(
                     f"{self.name} is not ready after {timeout_s:.0f} s. Last lines of "
@@ -147,12 +149,13 @@ def running(
         stack = ending.enter_context(
             open_stack(data_dir, notifications=notifications, durable=durable, report=step)
         )
-        environment = {**stack.environment, **(env or {})}
-        settings = stack.settings()
+        journal.stack = Stack(stack.provider, {**stack.environment, **(env or {})}, stack.servers)
+        settings = journal.stack.settings()
         table = programs(tuple(processes), api_host=settings.api_host, api_port=settings.api_port)
         if table:
             step(f"starting {', '.join(processes)}")
-        journal.stack = Stack(stack.provider, environment, stack.servers)
+        if "api" in processes:
+            require_free("api", [settings.api_port])
         supervisor = ending.enter_context(
             supervised(
                 table,
@@ -192,15 +195,22 @@ def supervised(
 
     def turn() -> None:
         while not ended.wait(_STEP_S):
-            events = supervisor.step(time.monotonic())
-            for event in events:
+            for event in supervisor.step(time.monotonic()):
                 if on_event is not None:
                     on_event(event)
             if on_turn is not None:
                 on_turn(supervisor)
-        supervisor.close()
 
-    thread = threading.Thread(target=turn, name="supervisor", daemon=True)
+    def supervise() -> None:
+        # The programs die with this thread, so whatever ends it must be told, not lost.
+        try:
+            turn()
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits, by check()
+            supervisor.fail(error)
+        finally:
+            supervisor.close()
+
+    thread = threading.Thread(target=supervise, name="supervisor", daemon=True)
     thread.start()
     if watched:
         watch.start()
@@ -218,6 +228,7 @@ def wait_all_ready(supervisor: Supervisor) -> None:
     Raises `ProgramFailedError` when one has died three times without getting there.
     """
     while not supervisor.all_ready():
+        supervisor.check()
         for program in supervisor.status():
             if program.failures >= _GIVE_UP_AFTER:
                 raise ProgramFailedError(

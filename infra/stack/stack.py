@@ -3,23 +3,32 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from infra.settings import Settings
+from infra.stack.errors import StackError
 from infra.stack.server import Server
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
     """Return the settings that `PICMEND_*` variables of `environment` give.
 
-    Raises `pydantic.ValidationError`, which names each wrong variable.
+    Raises `StackError`, which names each wrong variable.
     """
     prefix = "PICMEND_"
-    return Settings.model_validate(
-        {
-            name.removeprefix(prefix).lower(): value
-            for name, value in environment.items()
-            if name.startswith(prefix)
-        }
-    )
+    given = {
+        name.removeprefix(prefix).lower(): value
+        for name, value in environment.items()
+        if name.startswith(prefix)
+    }
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{prefix}{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}"
+            for each in error.errors()
+        )
+        raise StackError(f"wrong settings: {wrong}") from error
 
 
 @dataclass(frozen=True, slots=True)

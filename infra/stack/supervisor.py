@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from infra.stack.child import Child, Command, Identity, last_lines
+from infra.stack.errors import StackError
 from infra.stack.programs import READY_FILE_VARIABLE, Program
 
 FIRST_BACKOFF_S: Final = 0.5
@@ -104,6 +105,7 @@ class Supervisor:
         self._watch = watch
         self._answers = answers or answers_ok
         self._lock = threading.RLock()
+        self._failure: Exception | None = None
         # Not the caller's folder, in which something else may be called `api`.
         self._cwd = runtime = data_dir / "run"
         runtime.mkdir(parents=True, exist_ok=True)
@@ -167,6 +169,18 @@ class Supervisor:
                 record.child = None
             record.state = State.STOPPED if hold else State.WAITING
             record.next_start = 0.0
+
+    def fail(self, error: Exception) -> None:
+        """Note that nobody calls `step` any more, and why; `check` says so."""
+        self._failure = error
+
+    def check(self) -> None:
+        """Raise `StackError` when supervision has ended by an error of its own."""
+        if self._failure is not None:
+            raise StackError(
+                f"supervision has ended, and what it ran with it: {self._failure!r}; start the "
+                "stack again"
+            ) from self._failure
 
     def close(self) -> None:
         """End every program: all are asked at once, then each is waited for."""
