@@ -1,18 +1,19 @@
 """How far consumer groups have come, and how far they are behind."""
 
+import socket
 import time
 from dataclasses import dataclass
 from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, RetriableError
+from kafka.errors import KafkaError, NoBrokersAvailable, RetriableError
 from kafka.structs import OffsetAndMetadata
 
 from schemas.operations import OperationName
 from schemas.topics import JOB_EVENTS, JOB_REQUESTS, JOB_RESULTS, OBJECT_EVENTS, USAGE, work
 
-_COORDINATOR_S: Final = 5.0
+_COORDINATOR_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class LagReader:
             "request_timeout_ms": 5000,
             "reconnect_backoff_max_ms": 1000,
         }
+        _require_broker(bootstrap)
         self._admin = KafkaAdminClient(**options, bootstrap_timeout_ms=5000)
         try:
             self._consumer = KafkaConsumer(**options, enable_auto_commit=False)
@@ -115,3 +117,15 @@ class LagReader:
         """End the connections."""
         self._consumer.close(autocommit=False)
         self._admin.close()
+
+
+def _require_broker(bootstrap: str) -> None:
+    # A client that finds no broker leaves the sockets of its attempts open behind it.
+    for address in bootstrap.split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=3.0).close()
+        except OSError:
+            continue
+        return
+    raise NoBrokersAvailable(f"nothing answers at {bootstrap}")

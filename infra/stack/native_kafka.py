@@ -32,6 +32,7 @@ auto.create.topics.enable=false
 num.recovery.threads.per.data.dir=2
 broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
+offsets.topic.num.partitions=8
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
