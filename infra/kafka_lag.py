@@ -7,13 +7,24 @@ from typing import Final
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, NoBrokersAvailable, RetriableError
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    KafkaConnectionError,
+    KafkaError,
+    NotCoordinatorError,
+)
 from kafka.structs import OffsetAndMetadata
 
 from schemas.operations import OperationName
 from schemas.topics import JOB_EVENTS, JOB_REQUESTS, JOB_RESULTS, OBJECT_EVENTS, USAGE, work
 
 _COORDINATOR_S: Final = 15.0
+_NOT_YET: Final = (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    NotCoordinatorError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +112,7 @@ class LagReader:
                 answer: dict[str, dict[TopicPartition, OffsetAndMetadata]] = (
                     self._admin.list_group_offsets(group)
                 )
-            except RetriableError:
+            except _NOT_YET:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
@@ -128,4 +139,4 @@ def _require_broker(bootstrap: str) -> None:
         except OSError:
             continue
         return
-    raise NoBrokersAvailable(f"nothing answers at {bootstrap}")
+    raise KafkaConnectionError(f"nothing answers at {bootstrap}")
