@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from psycopg import Connection
 
@@ -20,17 +21,25 @@ from schemas.ids import JobId
 _CONNECTION_WAIT_S: Final = 3.0
 """How long a request waits for a connection before it is told to come again."""
 _STORE_CONNECTIONS: Final = 32
+_SUBMISSIONS: Final = 8
+_PROBES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The servers, the clock and the settings of one API process."""
+    """The servers, the clock and the settings of one API process.
+
+    `submissions` bounds the threads, and so the memory, that new jobs take: a store that
+    hangs stops them and nothing else. `probes` does the same for questions of readiness.
+    """
 
     settings: Settings
     pool: Pool
     store: ObjectStore
     clock: Clock
     ended: EndedJobs
+    submissions: CapacityLimiter
+    probes: CapacityLimiter
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -56,6 +65,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
             store=object_store.from_settings(settings, connections=_STORE_CONNECTIONS),
             clock=SystemClock(),
             ended=EndedJobs(ended),
+            submissions=CapacityLimiter(_SUBMISSIONS),
+            probes=CapacityLimiter(_PROBES),
         )
     finally:
         pool.close()

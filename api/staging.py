@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psycopg
+
 from api.errors import UploadMissingError
 from api.orders import Sent, Source, Uploaded
 from domain.jobs.model import Header, StoredObject
@@ -90,12 +92,20 @@ class Staging:
 
 @contextmanager
 def staging(store: ObjectStore, account_id: AccountId) -> Iterator[Staging]:
-    """Give a place for a request's files; what no job has taken at the end is deleted."""
+    """Give a place for a request's files; what no job has taken at the end is deleted.
+
+    When the database was lost, a job may have been committed all the same: then nothing is
+    deleted, and what nobody wants ages out.
+    """
     place = Staging(store, account_id)
     try:
         yield place
-    finally:
+    except (psycopg.OperationalError, psycopg.InterfaceError):
+        raise
+    except BaseException:
         place.clear()
+        raise
+    place.clear()
 
 
 def header_facts(staged: Staged) -> Header | SourceProblem:

@@ -5,7 +5,7 @@ from typing import Final
 
 import anyio
 import psycopg
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 from fastapi import APIRouter, Request
 
 from api.documented import problems
@@ -34,10 +34,9 @@ async def readyz(request: Request) -> Health:
     missing: list[str] = []
 
     async def ask(name: str, answers: Callable[[Services], bool]) -> None:
-        # A server that hangs costs a thread of these few, and none of those that serve.
         with anyio.move_on_after(_PATIENCE_S) as patience:
             if not await to_thread.run_sync(
-                answers, services, abandon_on_cancel=True, limiter=_limiter()
+                answers, services, abandon_on_cancel=True, limiter=services.probes
             ):
                 missing.append(name)
         if patience.cancelled_caught:
@@ -52,14 +51,6 @@ async def readyz(request: Request) -> Health:
             members={"missing": [*sorted(missing)]},
         )
     return Health(status="ready")
-
-
-_LIMITERS: dict[object, CapacityLimiter] = {}
-
-
-def _limiter() -> CapacityLimiter:
-    """Return the limiter of the running event loop."""
-    return _LIMITERS.setdefault(anyio.lowlevel.current_token(), CapacityLimiter(4))
 
 
 def _postgres_answers(services: Services) -> bool:

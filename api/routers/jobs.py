@@ -1,8 +1,10 @@
 """Jobs: asked for, looked at, cancelled, tried again."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Final
 
+from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.status import HTTP_200_OK, HTTP_202_ACCEPTED
@@ -79,7 +81,10 @@ async def create_job(
     await run_in_threadpool(_check_key, caller)
     most = caller.services.settings.max_image_bytes
     async with read_order(request, max_file_bytes=most) as order:
-        job = await run_in_threadpool(submit_order, caller, order, idempotency_key=key)
+        job = await to_thread.run_sync(
+            partial(submit_order, caller, order, idempotency_key=key),
+            limiter=caller.services.submissions,
+        )
     return await _accepted(caller, job, wait, locale, response)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from domain.accounts import service as accounts
 from domain.accounts import store as credentials
+from domain.accounts.model import AccountKind
 from schemas.errors import ErrorCode
 from tests.integration.api.api_world import (
     CLOCK,
@@ -259,6 +260,20 @@ def test_a_database_that_is_away_is_named_and_told_as_unavailable(world: World) 
         )
         assert_problem(answer, 503, "service_unavailable")
         assert int(answer.headers["retry-after"]) > 0
+
+
+def test_what_nobody_foresaw_is_a_problem_that_tells_nothing_of_the_inside(world: World) -> None:
+    with world.connect() as conn:
+        # An account whose ledger was never opened: enrolment does both, so this cannot be.
+        _, key = accounts.create(
+            conn, name="Half", kind=AccountKind.COMPANY, unit="CNY", at=CLOCK.now()
+        )
+
+    answer = world.http(str(key)).get("/v1/balance")
+
+    assert_problem(answer, 500, "internal_error")
+    assert "ledger" not in answer.text
+    assert httpx.get(f"{world.url}/healthz").status_code == 200
 
 
 def test_a_file_over_the_cap_is_refused_while_it_is_read(world: World) -> None:
