@@ -31,7 +31,12 @@ def known(conn: Connection, job_ids: Collection[str]) -> set[JobId]:
 
 
 def insert(conn: Connection, jobs: Sequence[NewJob]) -> list[Job]:
-    """Add jobs, and return those that were new; the others are left as they are."""
+    """Add jobs, and return those that were new; the others are left as they are.
+
+    They take their places in the line in the order given, not that of their ids: of two
+    transactions that add the same jobs in different orders one may end in a deadlock, and
+    is to be tried again.
+    """
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "INSERT INTO jobs (" + _NEW + ")"
