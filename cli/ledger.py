@@ -17,6 +17,8 @@ from rich.table import Table
 from cli.context import EXIT_FAILED, EXIT_NO_STACK, fail, load_settings
 from domain.billing import checks, money, reports, service
 from domain.billing.errors import AmountError, BillingError
+from domain.billing.model import Finding
+from domain.pipeline import check as pipeline_check
 from infra.clock import SystemClock
 from schemas.ids import AccountId
 
@@ -32,9 +34,15 @@ Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day,
 
 @app.command()
 def check(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Ask every rule of the whole ledger. Exit code 1 when one is broken, with its name."""
+    """Ask every rule of the whole ledger, and whether jobs and holds agree.
+
+    Exit code 1 when one is broken, with its name.
+    """
     with _ledger(data_dir) as conn:
-        findings = checks.check(conn)
+        findings: list[Finding | pipeline_check.Finding] = [
+            *checks.check(conn),
+            *pipeline_check.check(conn, now=SystemClock().now()),
+        ]
         total = checks.ledger_sum(conn)
     if as_json:
         _print_json({"findings": [asdict(finding) for finding in findings], "ledger_sum": total})

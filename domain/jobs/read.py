@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import dict_row
@@ -92,6 +93,25 @@ def ended(conn: Connection, job_ids: Collection[JobId]) -> set[JobId]:
     """Return those of `job_ids` that have ended."""
     rows = conn.execute(
         "SELECT id FROM jobs WHERE id = ANY(%s) AND ended_at IS NOT NULL", (list(job_ids),)
+    ).fetchall()
+    return {JobId(row[0]) for row in rows}
+
+
+def standing(
+    conn: Connection, job_ids: Collection[JobId]
+) -> dict[JobId, tuple[JobState, datetime | None]]:
+    """Return where those of `job_ids` that have a row stand, and when they ended."""
+    rows = conn.execute(
+        "SELECT id, state, ended_at FROM jobs WHERE id = ANY(%s)", (list(job_ids),)
+    ).fetchall()
+    return {JobId(id_): (JobState(state), ended_at) for id_, state, ended_at in rows}
+
+
+def holding_money(conn: Connection) -> set[JobId]:
+    """Return the jobs from `queued` on that have not ended."""
+    rows = conn.execute(
+        "SELECT id FROM jobs WHERE state = 'queued'"
+        " UNION ALL SELECT id FROM jobs WHERE state IN ('dispatched', 'running')"
     ).fetchall()
     return {JobId(row[0]) for row in rows}
 
