@@ -75,7 +75,11 @@ def demo(
                 summary, faults = tell(story, output, console)
                 if faults:
                     _conclude(summary, as_json=as_json)
-                    fail(f"not proven: {len(faults)} things are missing or wrong, see above")
+                    fail(
+                        f"not proven: {len(faults)} things are missing or wrong, as told above; "
+                        "`picmend status` shows whether every process runs, and --timeout "
+                        "gives them longer"
+                    )
         except PhotographsMissingError as error:
             fail(str(error))
         except (StackError, BillingError) as error:
@@ -125,7 +129,8 @@ def perform(
                 arrived[came.job_id] = came
                 shown.came(upload, came, (clock.now() - upload.at).total_seconds())
             shown.settle()
-            operator.wait_settled(conn, sent, deadline=time.monotonic() + _SETTLE_S)
+            if len(arrived) == len(sent):
+                operator.wait_settled(conn, sent, deadline=time.monotonic() + _SETTLE_S)
         return Story(tuple(sent.values()), arrived, operator.read_books(conn, account_id))
 
 

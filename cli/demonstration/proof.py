@@ -7,7 +7,7 @@ from datetime import datetime
 
 from schemas.errors import ErrorCode
 from schemas.ids import JobId
-from schemas.states import JobState
+from schemas.states import TERMINAL, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +128,17 @@ def _wrong_amounts(evidence: Evidence, prices: Mapping[JobId, int]) -> Iterator[
 
 
 def _wrong_balances(evidence: Evidence, charged: int) -> Iterator[str]:
-    for job in sorted(evidence.open_holds):
-        yield f"{job} still holds money"
+    ended = {job.job_id for job in evidence.jobs if job.state in TERMINAL}
+    for job in sorted(evidence.open_holds & ended):
+        yield f"{job} has ended and still holds money"
     if evidence.held:
         yield f"{evidence.held} are still held"
     left = evidence.topped_up - charged
-    if evidence.available != left:
-        yield f"{evidence.available} are available; top-ups less charges are {left}"
+    if evidence.available + evidence.held != left:
+        yield (
+            f"{evidence.available} are available and {evidence.held} held; "
+            f"top-ups less charges are {left}"
+        )
     if evidence.ledger_sum:
         yield f"the entries of the ledger sum to {evidence.ledger_sum}, not to 0"
     for finding in evidence.findings:

@@ -46,7 +46,7 @@ class Arrivals:
             what, mark = f"{_by(sample.size)} → {_by(size_of(arrived.body))}", "[green]✓[/green]"
         line = Text.from_markup(mark)
         line.append(f" {sample.preset:<17} {sample.path}  {what}  {seconds:.1f} s")
-        self._bars.console.print(line)
+        self._bars.console.print(line, soft_wrap=True)
         self._bars.advance(self._task)
 
     def settle(self) -> None:
@@ -154,7 +154,7 @@ def show_proof(console: Console, proof: Proof, faults: Sequence[str], unit: str)
             "nothing else was charged, no hold is open, and every rule of the ledger holds."
         )
     for fault in faults:
-        console.print(Text(f"✗ {fault}", style="red"))
+        console.print(Text(f"✗ {fault}", style="red"), soft_wrap=True)
 
 
 def amount(value: int, unit: str) -> str:

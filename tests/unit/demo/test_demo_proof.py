@@ -124,6 +124,23 @@ def test_a_job_that_ended_otherwise_is_named_with_its_code() -> None:
     assert proof.faults == (f"cat.jpg: failed (processing_failed) instead of succeeded, {CAT}",)
 
 
+def test_a_job_under_way_is_named_once_though_it_rightly_holds_money() -> None:
+    running = replace(SOUND.jobs[0], state=JobState.RUNNING)
+    under_way = replace(
+        SOUND,
+        jobs=(running, *SOUND.jobs[1:]),
+        charges=SOUND.charges[1:],
+        available=7_000,
+        held=2_000,
+        open_holds=frozenset({CAT}),
+    )
+
+    assert of(under_way).faults == (
+        f"cat.jpg: running instead of succeeded, {CAT}",
+        "2000 are still held",
+    )
+
+
 def test_an_impostor_that_succeeds_is_named() -> None:
     accepted = replace(SOUND.jobs[2], state=JobState.SUCCEEDED, price=2000, code=None)
 
@@ -145,11 +162,11 @@ def test_a_job_that_came_of_no_upload_is_named() -> None:
 @pytest.mark.parametrize(
     ("evidence", "fault"),
     [
-        (replace(SOUND, open_holds=frozenset({DOG})), f"{DOG} still holds money"),
-        (replace(SOUND, held=1000), "1000 are still held"),
+        (replace(SOUND, open_holds=frozenset({DOG})), f"{DOG} has ended and still holds money"),
+        (replace(SOUND, held=1000, available=6_000), "1000 are still held"),
         (
             replace(SOUND, available=6_999),
-            "6999 are available; top-ups less charges are 7000",
+            "6999 are available and 0 held; top-ups less charges are 7000",
         ),
         (replace(SOUND, ledger_sum=-3), "the entries of the ledger sum to -3, not to 0"),
         (replace(SOUND, findings=("held_drift x",)), "ledger check: held_drift x"),
