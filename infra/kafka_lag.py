@@ -2,6 +2,8 @@
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,12 +12,12 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
-    KafkaConnectionError,
     KafkaError,
     NotCoordinatorError,
 )
 from kafka.structs import OffsetAndMetadata
 
+from infra.kafka import BrokerUnavailableError
 from schemas.operations import OperationName
 from schemas.topics import JOB_EVENTS, JOB_REQUESTS, JOB_RESULTS, OBJECT_EVENTS, USAGE, work
 
@@ -52,7 +54,7 @@ class TopicProgress:
 class LagReader:
     """Reads the progress of groups over kept connections; not for several threads.
 
-    Making one raises `kafka.errors.KafkaError` when no broker answers.
+    Making one raises `BrokerUnavailableError` when no broker answers.
     """
 
     def __init__(self, bootstrap: str) -> None:
@@ -63,26 +65,24 @@ class LagReader:
             "reconnect_backoff_max_ms": 1000,
         }
         _require_broker(bootstrap)
-        self._admin = KafkaAdminClient(**options, bootstrap_timeout_ms=5000)
-        try:
-            self._consumer = KafkaConsumer(**options, enable_auto_commit=False)
-        except KafkaError:
-            self._admin.close()
-            raise
+        with _told_as_unavailable():
+            self._admin = KafkaAdminClient(**options, bootstrap_timeout_ms=5000)
+            try:
+                self._consumer = KafkaConsumer(**options, enable_auto_commit=False)
+            except KafkaError:
+                self._admin.close()
+                raise
 
     def read(self, group: Group) -> tuple[TopicProgress, ...]:
         """Return the group's progress on each topic; what it never committed is all ahead.
 
-        Raises `kafka.errors.KafkaError` when the broker does not answer in time.
+        Raises `BrokerUnavailableError` when the broker does not answer in time.
         """
-        answer: dict[str, dict[TopicPartition, OffsetAndMetadata]] = self._admin.list_group_offsets(
-            group.name
-        )
-        committed = {
-            partition: int(position.offset)
-            for partition, position in answer[group.name].items()
-            if position.offset >= 0
-        }
+        with _told_as_unavailable():
+            return self._read(group)
+
+    def _read(self, group: Group) -> tuple[TopicProgress, ...]:
+        committed = self._committed(group.name)
         partitions = [
             TopicPartition(topic, number)
             for topic in group.topics
@@ -130,6 +130,14 @@ class LagReader:
         self._admin.close()
 
 
+@contextmanager
+def _told_as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except KafkaError as error:
+        raise BrokerUnavailableError(f"Kafka does not tell offsets: {error!r}") from error
+
+
 def _require_broker(bootstrap: str) -> None:
     # A client that finds no broker leaves the sockets of its attempts open behind it.
     for address in bootstrap.split(","):
@@ -139,4 +147,4 @@ def _require_broker(bootstrap: str) -> None:
         except OSError:
             continue
         return
-    raise KafkaConnectionError(f"nothing answers at {bootstrap}")
+    raise BrokerUnavailableError(f"nothing answers at {bootstrap}")

@@ -9,6 +9,7 @@ from infra import logs, ready
 from infra.clock import SystemClock
 from infra.dead_letters import DeadLetters
 from infra.kafka import Admin, KafkaPythonProducer
+from infra.kafka_lag import Group, LagReader
 from infra.object_store import from_settings
 from infra.postgres import Alone, open_pool
 from infra.settings import Settings, settings
@@ -58,14 +59,15 @@ def build(config: Settings) -> tuple[faust.App, list[TaskThread]]:
     ]
     if config.reconciler_enabled:
         admin = Admin(config.kafka_bootstrap)
-        watched = [topics.OBJECT_EVENTS, topics.JOB_REQUESTS]
+        behind = LagReader(config.kafka_bootstrap)
+        watched = Group(GROUP, (topics.OBJECT_EVENTS, topics.JOB_REQUESTS))
         reconciler = Reconciler(
             store,
             announcer,
             clock,
             PassSchedule(timedelta(seconds=config.reconciler_interval_s)),
             ping=admin.ping,
-            lag=lambda: sum(lag.messages for lag in admin.lags(GROUP, watched)),
+            lag=lambda: sum(progress.lag for progress in behind.read(watched)),
         )
         tasks.append(TaskThread(reconciler, Alone.RECONCILER, url))
     return app, tasks

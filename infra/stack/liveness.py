@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from kafka.errors import KafkaError
-
+from infra.kafka import BrokerUnavailableError
 from infra.kafka_lag import Group, LagReader, TopicProgress
 
 PATIENCE_S: Final = 15.0
@@ -110,7 +109,7 @@ class LivenessWatch:
                     reader = reader or LagReader(self._bootstrap)
                     for group in self._groups.values():
                         seen.update({p.topic: p for p in reader.read(group)})
-            except KafkaError:
+            except BrokerUnavailableError:
                 # Not answering is an observation too: it stops the time.
                 seen.clear()
             self._judge(seen)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import psycopg
-from kafka.errors import KafkaError
 
+from infra.kafka import BrokerUnavailableError
 from infra.kafka_lag import STREAMS, WORKERS, LagReader, TopicProgress
 from infra.settings import Settings
 from infra.stack.errors import StackError
@@ -48,7 +48,7 @@ def lag(settings: Settings) -> tuple[TopicProgress, ...]:
             return (*reader.read(STREAMS), *reader.read(WORKERS))
         finally:
             reader.close()
-    except KafkaError as error:
+    except BrokerUnavailableError as error:
         raise StackError(
             f"cannot read the lag: Kafka at {settings.kafka_bootstrap} does not answer ({error})"
         ) from error

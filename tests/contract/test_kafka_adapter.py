@@ -79,17 +79,6 @@ def test_a_group_goes_on_behind_what_it_committed(
     assert [m.value for m in again] == [b"%d" % i for i in range(4, 10)]
 
 
-def test_lag_counts_what_is_not_committed(
-    kafka: Broker, producer: KafkaPythonProducer, admin: Admin, read: Reader
-) -> None:
-    topic = kafka.new_topic()
-    producer.send_all([Message(topic, b"k", b"v") for _ in range(10)])
-    consumer = read(topic, group="lag")
-    got = gather(consumer, 10)
-    consumer.commit(got[:3])
-    assert [lag.messages for lag in admin.lags("lag", [topic])] == [7]
-
-
 def test_a_topic_that_is_held_back_gives_nothing_until_it_is_released(
     kafka: Broker, producer: KafkaPythonProducer, read: Reader
 ) -> None:

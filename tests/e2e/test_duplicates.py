@@ -1,13 +1,15 @@
 """Every message delivered twice and out of order changes nothing."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from infra.kafka import Admin, KafkaPythonConsumer, KafkaPythonProducer, Message
+from infra.kafka import KafkaPythonProducer, Message
+from infra.kafka_lag import STREAMS, WORKERS, LagReader
 from infra.kafka_topics import SOURCE_TOPICS
 from infra.stack import Running
+from infra.topic_reader import TopicReader
 from tests.e2e.customer import Customer, customer_of, picture, wait_until
 
 JOBS = 30
@@ -21,31 +23,11 @@ def customer(system: Running) -> Iterator[Customer]:
 
 def everything_on_kafka(bootstrap: str) -> list[Message]:
     """Return every message of every topic that our processes read."""
-    names = [topic.name for topic in SOURCE_TOPICS]
-    consumer = KafkaPythonConsumer(
-        bootstrap, names, group=f"copy-{random.random()}", client_id="copy"
-    )
-    admin = Admin(bootstrap)
+    reader = TopicReader(bootstrap, client_id="copy")
     try:
-        seen: list[Message] = []
-        wait_until(consumer_is_assigned(consumer, seen), within_s=30, what="partitions")
-        quiet = 0
-        while quiet < 5:
-            came = consumer.poll(0.3)
-            seen += came
-            quiet = 0 if came else quiet + 1
-        return seen
+        return [message for topic in SOURCE_TOPICS for message in reader.read(topic.name)]
     finally:
-        consumer.close()
-        admin.close()
-
-
-def consumer_is_assigned(consumer: KafkaPythonConsumer, seen: list[Message]) -> Callable[[], bool]:
-    def look() -> bool:
-        seen.extend(consumer.poll(0.2))
-        return consumer.assigned()
-
-    return look
+        reader.close()
 
 
 def test_every_event_twice_and_out_of_order_charges_once(customer: Customer) -> None:
@@ -63,14 +45,13 @@ def test_every_event_twice_and_out_of_order_charges_once(customer: Customer) -> 
     producer.close()
     fresh = customer.upload("identity", "after.png", picture(seed=999))
     customer.wait_ended([fresh])
-    admin = Admin(customer.settings.kafka_bootstrap)
-    names = [topic.name for topic in SOURCE_TOPICS if not topic.name.startswith(("work", "abuse"))]
+    behind = LagReader(customer.settings.kafka_bootstrap)
     wait_until(
-        lambda: sum(lag.messages for lag in admin.lags("picmend", names)) == 0,
+        lambda: sum(p.lag for group in (STREAMS, WORKERS) for p in behind.read(group)) == 0,
         within_s=60,
         what="all repeats read",
     )
-    admin.close()
+    behind.close()
 
     jobs = customer.jobs()
     del jobs[fresh]
