@@ -46,9 +46,7 @@ def get(conn: Connection, account_id: AccountId) -> Account | None:
 def every(conn: Connection) -> list[Account]:
     """Return all accounts, oldest first."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(
-            f"SELECT {_COLUMNS} FROM accounts ORDER BY created_at, id"
-        ).fetchall()
+        rows = cursor.execute(f"SELECT {_COLUMNS} FROM accounts ORDER BY created_at, id").fetchall()
     return [_account(row) for row in rows]
 
 
@@ -59,8 +57,7 @@ def lock_shared(conn: Connection, account_ids: Collection[str]) -> dict[str, Acc
     """
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            f"SELECT {_COLUMNS} FROM accounts"
-            " WHERE id = ANY(%s) ORDER BY id FOR SHARE",
+            f"SELECT {_COLUMNS} FROM accounts WHERE id = ANY(%s) ORDER BY id FOR SHARE",
             (list(account_ids),),
         ).fetchall()
     return {row["id"]: _account(row) for row in rows}
