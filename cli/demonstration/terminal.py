@@ -163,7 +163,7 @@ def amount(value: int, unit: str) -> str:
 
 
 def _table(title: str, texts: Sequence[str], figures: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 0, 0, 1))
     for heading in texts:
         table.add_column(heading, overflow="fold")
     for heading in figures:
