@@ -81,7 +81,7 @@ def show_outcomes(console: Console, found: Sequence[Outcome], unit: str) -> None
             sample.preset,
             f"{_by(sample.size)} → {_by(each.size)}"
             if isinstance(sample, Sample) and each.size
-            else Text(f"{each.state or 'no job'} {each.code}".strip(), style="yellow"),
+            else Text(each.code or each.state or "no job", style="yellow"),
             "" if each.seconds is None else f"{each.seconds:.2f}",
             amount(each.price, unit) if each.price else "free",
         )
@@ -163,7 +163,9 @@ def amount(value: int, unit: str) -> str:
 
 
 def _table(title: str, texts: Sequence[str], figures: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=(0, 0, 0, 1))
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE, padding=(0, 0, 0, 1), pad_edge=False
+    )
     for heading in texts:
         table.add_column(heading, overflow="fold")
     for heading in figures:
