@@ -129,25 +129,30 @@ class World:
         assert row is not None
         return int(row[0])
 
-    def request(self, account_id: str, path: str, *, preset: str = "identity") -> JobRequested:
-        key = keys.input_key(AccountId(account_id), preset, path)
-        return JobRequested(
-            job_id=ids.object_job_id("uploads", key, "e1"),
-            account_id=account_id,
-            preset=preset,
-            bucket="uploads",
-            key=key,
-            etag="e1",
-            size=1000,
-            header=HeaderFacts(format=ImageFormat.PNG, width=64, height=48),
-            found_by="event",
-            uploaded_at=self.clock.now(),
-        )
+    def request(self, account_id: AccountId, path: str) -> JobRequested:
+        return job_request(account_id, path, at=self.clock.now())
 
     def message(self, request: JobRequested, offset: int = 0) -> Message:
         event = events.job_requested(request, at=self.clock.now())
         key = event.partitionkey.encode()
         return Message(topics.JOB_REQUESTS, key, event.encode(), partition=2, offset=offset)
+
+
+def job_request(account_id: AccountId, path: str, *, at: datetime) -> JobRequested:
+    """Return what intake asks for an `identity` upload that is not in any store."""
+    key = keys.input_key(account_id, "identity", path)
+    return JobRequested(
+        job_id=ids.object_job_id("uploads", key, "e1"),
+        account_id=account_id,
+        preset="identity",
+        bucket="uploads",
+        key=key,
+        etag="e1",
+        size=1000,
+        header=HeaderFacts(format=ImageFormat.PNG, width=64, height=48),
+        found_by="event",
+        uploaded_at=at,
+    )
 
 
 def png(width: int = 8, height: int = 6, *, mode: str = "RGB", colour: int = 0) -> bytes:
