@@ -7,23 +7,25 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
+from cli.dlq import app
 from infra.clock import SystemClock
+from infra.dead_letters import Clerk, DeadLetters, DeadReason, LetterBox
+from infra.kafka import BrokerUnavailableError, KafkaPythonProducer, Message
+from infra.kafka_topics import TopicSpec, create_topics
+from infra.topic_reader import TopicReader
 
 if TYPE_CHECKING:
     from typer.testing import Result
 
-    from infra.dead_letters import DeadReason
-    from infra.kafka import KafkaPythonProducer, Message
     from infra.stack import Stack
     from infra.stack.isolation import Broker
-    from infra.topic_reader import TopicReader
 
 Command = Callable[..., "Result"]
 Bury = Callable[..., None]
@@ -34,9 +36,6 @@ GARBAGE = b"\x1b[31m\x00\xff" + bytes(range(40))
 @pytest.fixture
 def dlq(stack: Stack) -> Command:
     """Run `picmend dlq` on the stack."""
-    # Imported here: settings of the stack come with Kafka's client, which warns when imported.
-    from cli.dlq import app  # noqa: PLC0415
-
     environment = {**stack.environment, "COLUMNS": "200"}
 
     def run(*arguments: str, answer: str | None = None) -> Result:
@@ -47,8 +46,6 @@ def dlq(stack: Stack) -> Command:
 
 @pytest.fixture
 def producer(kafka: Broker) -> Iterator[KafkaPythonProducer]:
-    from infra.kafka import KafkaPythonProducer  # noqa: PLC0415
-
     producer = KafkaPythonProducer(kafka.bootstrap, client_id="test")
     yield producer
     producer.close()
@@ -56,8 +53,6 @@ def producer(kafka: Broker) -> Iterator[KafkaPythonProducer]:
 
 @pytest.fixture
 def reader(kafka: Broker) -> Iterator[TopicReader]:
-    from infra.topic_reader import TopicReader  # noqa: PLC0415
-
     reader = TopicReader(kafka.bootstrap, client_id="test")
     yield reader
     reader.close()
@@ -66,8 +61,6 @@ def reader(kafka: Broker) -> Iterator[TopicReader]:
 @pytest.fixture
 def source(kafka: Broker) -> str:
     """A topic with a dead-letter topic."""
-    from infra.kafka_topics import TopicSpec, create_topics  # noqa: PLC0415
-
     name = kafka.new_topic("letters")
     create_topics(kafka.bootstrap, topics=[TopicSpec(f"{name}.dlq", timedelta(days=1), 1)])
     return name
@@ -76,9 +69,6 @@ def source(kafka: Broker) -> str:
 @pytest.fixture
 def bury(producer: KafkaPythonProducer, source: str) -> Bury:
     """Put a message of the topic among its dead letters."""
-    from infra.dead_letters import DeadLetters, DeadReason  # noqa: PLC0415
-    from infra.kafka import Message  # noqa: PLC0415
-
     letters = DeadLetters(producer, SystemClock())
 
     def put(
@@ -90,13 +80,6 @@ def bury(producer: KafkaPythonProducer, source: str) -> Bury:
     return put
 
 
-@pytest.fixture
-def reasons() -> type[DeadReason]:
-    from infra.dead_letters import DeadReason  # noqa: PLC0415
-
-    return DeadReason
-
-
 def groups_of(listed: Result, topic: str) -> dict[str, int]:
     assert listed.exit_code == 0, listed.output
     found = json.loads(listed.stdout)["groups"]
@@ -104,16 +87,15 @@ def groups_of(listed: Result, topic: str) -> dict[str, int]:
 
 
 def sent(reader: TopicReader, topic: str) -> list[tuple[bytes | None, bytes]]:
-    messages: list[Message] = list(reader.read(topic))
-    return [(message.key, message.value) for message in messages]
+    return [(message.key, message.value) for message in reader.read(topic)]
 
 
 def test_open_letters_are_counted_by_topic_and_reason_with_their_times(
-    dlq: Command, bury: Bury, source: str, reasons: type[DeadReason]
+    dlq: Command, bury: Bury, source: str
 ) -> None:
     for _ in range(3):
         bury(GARBAGE)
-    bury(b"{}", reason=reasons.REFUSED)
+    bury(b"{}", reason=DeadReason.REFUSED)
 
     listed = dlq("list", "--json")
 
@@ -196,12 +178,42 @@ def test_replaying_a_letter_that_is_done_sends_nothing_again(
     assert sent(reader, source) == [(b"acc_1", b"once")]
 
 
+def test_a_crash_before_the_mark_leaves_a_letter_open_and_it_is_sent_again(
+    dlq: Command,
+    bury: Bury,
+    source: str,
+    reader: TopicReader,
+    producer: KafkaPythonProducer,
+) -> None:
+    class OneCall:
+        """Sends once, and then is away."""
+
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def send_all(self, messages: Sequence[Message]) -> None:
+            self.calls += 1
+            if self.calls > 1:
+                raise BrokerUnavailableError("away")
+            producer.send_all(messages)
+
+    bury(b"{}")
+    with pytest.raises(BrokerUnavailableError):
+        Clerk(OneCall()).replay(list(LetterBox(reader).open(source)))
+    assert groups_of(dlq("list", "--json"), source) == {"unreadable": 1}
+
+    dlq("replay", source, "--all", "--yes")
+
+    assert groups_of(dlq("list", "--json"), source) == {}
+    assert sent(reader, source) == [(b"acc_1", b"{}")] * 2
+
+
 def test_letters_can_be_chosen_by_their_reason(
-    dlq: Command, bury: Bury, source: str, reader: TopicReader, reasons: type[DeadReason]
+    dlq: Command, bury: Bury, source: str, reader: TopicReader
 ) -> None:
     bury(b"unreadable")
-    bury(b"refused", reason=reasons.REFUSED)
-    bury(b"refused too", reason=reasons.REFUSED)
+    bury(b"refused", reason=DeadReason.REFUSED)
+    bury(b"refused too", reason=DeadReason.REFUSED)
 
     assert json.loads(dlq("replay", source, "--reason", "refused", "--yes", "--json").stdout) == {
         "replayed": 2
