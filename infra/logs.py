@@ -40,9 +40,10 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(numeric)
-    # These tell of every reconnection at a level that drowns what matters.
-    for noisy in ("kafka", "aiokafka", "faust", "mode", "urllib3", "botocore"):
+    # These tell of every connection and every retry, which drowns what matters.
+    for noisy in ("kafka", "aiokafka", "faust", "mode", "botocore"):
         logging.getLogger(noisy).setLevel(max(numeric, logging.WARNING))
+    logging.getLogger("urllib3").setLevel(max(numeric, logging.ERROR))
 
 
 def logger(name: str) -> FilteringBoundLogger:

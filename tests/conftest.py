@@ -24,15 +24,6 @@ if TYPE_CHECKING:
 _UNIT = Path(__file__).parent / "unit"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Let pass what a library warns of and only its authors can mend."""
-    config.addinivalue_line(
-        "filterwarnings",
-        # kafka-python reads its message schemas that way, once for each module it imports.
-        r"ignore:(read_text|open_text) is deprecated:DeprecationWarning",
-    )
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Close sockets for unit tests; event loops may still make their own pair."""
     if item.path.is_relative_to(_UNIT):

@@ -70,6 +70,12 @@ class Customer:
     def id(self) -> AccountId:
         return self.enrolled.account.id
 
+    def reconnect(self) -> None:
+        """Look at the database again after it was away."""
+        self.conn.close()
+        url = self.settings.database_url.get_secret_value()
+        self.conn = psycopg.connect(url, autocommit=True)
+
     def upload(self, preset: str, path: str, body: bytes) -> str:
         """PUT a file as a bulk client does; return its key."""
         key = keys.input_key(self.id, preset, path)
@@ -153,4 +159,8 @@ def customer_of(system: Running, *, balance: int = 10_000_000) -> Iterator[Custo
                 billing.top_up(
                     conn, enrolled.account.id, balance, key=secrets.token_hex(4), at=CLOCK.now()
                 )
-        yield Customer(system, settings, enrolled, from_settings(settings), conn)
+        customer = Customer(system, settings, enrolled, from_settings(settings), conn)
+        try:
+            yield customer
+        finally:
+            customer.conn.close()
