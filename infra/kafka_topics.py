@@ -13,6 +13,7 @@ from typing import Final
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, RetriableError, for_code
 
+from infra.kafka import MAX_DEAD_LETTER_BYTES
 from schemas.operations import OperationName
 from schemas.topics import (
     ABUSE_FINDINGS,
@@ -36,12 +37,17 @@ _TOPIC_ALREADY_EXISTS: Final = 36
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """How one topic is made. `replication` is the number of brokers that hold each partition."""
+    """How one topic is made.
+
+    `replication` is the number of brokers that hold each partition; `max_message_bytes` is the
+    broker's own limit (1 MiB) when None.
+    """
 
     name: str
     retention: timedelta
     partitions: int = PARTITIONS
     replication: int = 1
+    max_message_bytes: int | None = None
 
 
 class TopicCreationError(Exception):
@@ -61,7 +67,10 @@ SOURCE_TOPICS: Final = (
 
 TOPICS: Final = (
     *SOURCE_TOPICS,
-    *(TopicSpec(dlq(topic.name), _MONTH, partitions=1) for topic in SOURCE_TOPICS),
+    *(
+        TopicSpec(dlq(topic.name), _MONTH, partitions=1, max_message_bytes=MAX_DEAD_LETTER_BYTES)
+        for topic in SOURCE_TOPICS
+    ),
 )
 """Every topic there is."""
 
@@ -93,7 +102,7 @@ def create_topics(
         topic.name: {
             "num_partitions": topic.partitions,
             "replication_factor": replication or topic.replication,
-            "configs": {"retention.ms": str(int(topic.retention.total_seconds() * 1000))},
+            "configs": _configs(topic),
         }
         for topic in topics
     }
@@ -124,6 +133,13 @@ def _wake_coordinator(admin: KafkaAdminClient) -> None:
     # now, it is there before the first consumer comes, which else waits for it.
     with suppress(RetriableError):
         admin.list_group_offsets("picmend")
+
+
+def _configs(topic: TopicSpec) -> dict[str, str]:
+    configs = {"retention.ms": str(int(topic.retention.total_seconds() * 1000))}
+    if topic.max_message_bytes is not None:
+        configs["max.message.bytes"] = str(topic.max_message_bytes)
+    return configs
 
 
 def _report(answers: Sequence[dict[str, object]]) -> TopicsReport:

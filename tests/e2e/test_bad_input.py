@@ -185,6 +185,20 @@ def _wait_dead(customer: Customer, topic: str, value: bytes) -> Message:
     return found[0]
 
 
+def test_garbage_as_large_as_a_topic_takes_finds_room_among_the_dead_letters(
+    system: Running,
+) -> None:
+    garbage = ids.new_upload_id().encode().ljust(1_048_400, b"x")
+    with customer_of(system) as customer:
+        producer = KafkaPythonProducer(customer.settings.kafka_bootstrap, client_id="vandal")
+        producer.send_all([Message(topics.USAGE, None, garbage)])
+        producer.close()
+        _wait_dead(customer, topics.USAGE, garbage)
+        key = customer.upload("identity", "after.png", picture(seed=5))
+        customer.wait_ended([key])
+        customer.assert_charged_exactly_once([key], each=1)
+
+
 def test_a_key_with_u0000_amid_five_hundred_is_the_only_one_that_dies(system: Running) -> None:
     with customer_of(system) as customer:
         requests = [_request(customer, f"{n}.png") for n in range(500)]
