@@ -32,17 +32,18 @@ def put(conn: Connection, messages: Sequence[Message], at: datetime) -> None:
     if not messages:
         return
     conn.execute(
-        "INSERT INTO outbox (topic, key, body, at)"
+        "WITH put AS (INSERT INTO outbox (topic, key, body, at)"
         " SELECT topic, key, body, %s"
-        " FROM unnest(%s::text[], %s::text[], %s::bytea[]) AS m (topic, key, body)",
+        " FROM unnest(%s::text[], %s::text[], %s::bytea[]) AS m (topic, key, body))"
+        " SELECT pg_notify(%s, '')",
         (
             at,
             [message.topic for message in messages],
             [message.key for message in messages],
             [message.body for message in messages],
+            CHANNEL,
         ),
     )
-    conn.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
 
 
 def head(conn: Connection, limit: int) -> list[Row]:

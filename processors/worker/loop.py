@@ -145,7 +145,7 @@ class Worker:
             full = {
                 topics.work(operation)
                 for operation, waiting in self._waiting.items()
-                if waiting or not self._free(operation)
+                if len(waiting) >= self._slots[operation]
             }
         self._consumer.hold_back(full)
 
