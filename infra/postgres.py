@@ -22,11 +22,13 @@ class Alone(IntEnum):
     RECONCILER = 7_226_331_004
 
 
-def open_pool(url: str, *, size: int, name: str) -> Pool:
+def open_pool(url: str, *, size: int, name: str, check: bool = True) -> Pool:
     """Return a pool of at most `size` connections, opened in the background.
 
-    `with pool.connection() as conn:` is one transaction. A connection that a restart of the
-    server broke is replaced before it is handed out. `name` shows in `pg_stat_activity`.
+    `with pool.connection() as conn:` is one transaction. With `check`, a connection that a
+    restart of the server broke is replaced before it is handed out, for a question to the
+    server each time; without, whoever got it gets an error of the world, and tries again.
+    `name` shows in `pg_stat_activity`.
     """
     return ConnectionPool(
         url,
@@ -35,7 +37,7 @@ def open_pool(url: str, *, size: int, name: str) -> Pool:
         open=True,
         timeout=10.0,
         reconnect_timeout=30.0,
-        check=ConnectionPool.check_connection,
+        check=ConnectionPool.check_connection if check else None,
         kwargs={
             "application_name": f"picmend-{name}",
             "connect_timeout": 5,

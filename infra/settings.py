@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(15.0, gt=0)
     lease_renewal_s: float = Field(5.0, gt=0)
     network_slots: int = Field(1, ge=1, description="Jobs one worker runs at once, per network")
-    identity_slots: int = Field(16, ge=1, description="identity jobs one worker runs at once")
+    identity_slots: int = Field(32, ge=1, description="identity jobs one worker runs at once")
     torch_threads: int | None = Field(None, ge=1, description="Threads of torch; all when not set")
     mask_wait_hours: float = Field(24.0, gt=0)
     max_image_bytes: int = Field(64 * 1024 * 1024, gt=0, description="Cap of one upload")

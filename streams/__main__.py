@@ -1,9 +1,11 @@
 """`python -m streams`: the agents and the tasks beside them, in one process."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import faust
+import uvloop
 
 from infra import logs, ready
 from infra.clock import SystemClock
@@ -34,7 +36,7 @@ def build(config: Settings) -> tuple[faust.App, list[TaskThread]]:
     """Put the process together: every agent attached, every task ready to start."""
     url = config.database_url.get_secret_value()
     clock = SystemClock()
-    pool = open_pool(url, size=config.database_pool, name="streams")
+    pool = open_pool(url, size=config.database_pool, name="streams", check=False)
     store = from_settings(config)
     producer = KafkaPythonProducer(config.kafka_bootstrap, client_id="picmend-streams")
     announcer = Announcer(
@@ -77,6 +79,7 @@ def main() -> None:
     """Run until SIGTERM or Ctrl-C; what is in hand is finished first."""
     config = settings()
     logs.configure(config.log_level)
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     app, tasks = build(config)
     for task in tasks:
         task.start()

@@ -22,6 +22,7 @@ class Admission:
     name = "admission"
     topic = topics.JOB_REQUESTS
     schema = dataschema(JobRequested)
+    linger_s = 0.05
 
     def __init__(self, pool: Pool, clock: Clock, lifetime: timedelta) -> None:
         self._pool = pool

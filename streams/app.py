@@ -14,8 +14,6 @@ GROUP: Final = "picmend"
 """The app's name, and so its Kafka consumer group."""
 
 BATCH: Final = 1000
-LINGER_S: Final = 0.02
-"""How long a batch is gathered; every stage adds half of it to a job's way, on average."""
 
 
 def make_app(settings: Settings) -> faust.App:
@@ -42,7 +40,7 @@ def attach(app: faust.App, stage: Stage[Any], supervised: Supervised[Any]) -> No
     """Let the app carry its stage's topic through, in batches, as raw bytes."""
 
     async def agent(stream: faust.StreamT[bytes]) -> None:
-        async for batch in stream.take_events(BATCH, within=LINGER_S):
+        async for batch in stream.take_events(BATCH, within=stage.linger_s):
             await supervised([_message(event) for event in batch])
 
     topic = app.topic(stage.topic, value_type=bytes, value_serializer="raw", key_serializer="raw")

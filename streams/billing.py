@@ -22,6 +22,7 @@ class Billing:
     name = "billing"
     topic = topics.USAGE
     schema = dataschema(UsageRecorded)
+    linger_s = 0.1
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool

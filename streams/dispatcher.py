@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from psycopg import Connection
 
+from domain.jobs.queue import operations_waiting
 from domain.pipeline.dispatch import dispatch
 from domain.pipeline.record import QUEUE_CHANNEL
 from infra.clock import Clock
@@ -36,13 +37,13 @@ class Dispatcher:
         self._served = dict.fromkeys(caps, "")
 
     def step(self, conn: Connection) -> bool:
-        """Take one turn over the operations, each in a transaction of its own."""
-        for operation, cap in self._caps.items():
+        """Take one turn over the operations that have work, each in a transaction of its own."""
+        for operation in operations_waiting(conn):
             with conn.transaction():
                 turn = dispatch(
                     conn,
                     operation,
-                    cap=cap,
+                    cap=self._caps[operation],
                     after_account=self._served[operation],
                     clock=self._clock,
                 )

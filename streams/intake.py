@@ -17,6 +17,7 @@ class Intake:
     name = "intake"
     topic = topics.OBJECT_EVENTS
     schema = "object-events: SeaweedFS protobuf, MinIO JSON or AWS S3 JSON"
+    linger_s = 0.05
 
     def __init__(self, announcer: Announcer, clock: Clock, *, bucket: str) -> None:
         self._announcer = announcer

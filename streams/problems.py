@@ -21,6 +21,7 @@ class Problems:
     name = "problems"
     topic = topics.JOB_EVENTS
     schema = dataschema(JobChanged)
+    linger_s = 0.2
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store

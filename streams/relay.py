@@ -24,14 +24,13 @@ class Relay:
 
         A crash between sending and deleting sends them again, under the same event ids.
         """
-        with conn.transaction():
-            rows = outbox.head(conn, BATCH)
-            if rows:
-                self._producer.send_all(
-                    [
-                        Message(row.message.topic, row.message.key.encode(), row.message.body)
-                        for row in rows
-                    ]
-                )
-                outbox.delete(conn, [row.id for row in rows])
+        rows = outbox.head(conn, BATCH)
+        if rows:
+            self._producer.send_all(
+                [
+                    Message(row.message.topic, row.message.key.encode(), row.message.body)
+                    for row in rows
+                ]
+            )
+            outbox.delete(conn, [row.id for row in rows])
         return len(rows) == BATCH

@@ -21,6 +21,7 @@ class Results:
     name = "results"
     topic = topics.JOB_RESULTS
     schema = dataschema(WorkFinished)
+    linger_s = 0.02
 
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool

@@ -17,6 +17,16 @@ class Waiting:
     account_id: str
 
 
+def operations_waiting(conn: Connection) -> list[OperationName]:
+    """Return the operations that have jobs waiting."""
+    rows = conn.execute(
+        "SELECT o.name FROM unnest(%s::text[]) AS o (name)"
+        " WHERE EXISTS (SELECT FROM jobs WHERE operation = o.name AND state = 'queued')",
+        (list(OperationName),),
+    ).fetchall()
+    return [OperationName(name) for (name,) in rows]
+
+
 def in_flight(conn: Connection, operation: OperationName) -> int:
     """Return how many jobs of an operation are with the workers."""
     row = conn.execute(
