@@ -24,6 +24,7 @@ from processors.images.header import read_header
 from processors.images.image import Image
 from processors.images.limits import DecodeLimits
 from processors.images.orientation import orientation_of, upright
+from processors.images.png_rows import missing_bytes
 from schemas.operations import ImageFormat
 
 
@@ -41,8 +42,8 @@ def decode(data: bytes, limits: DecodeLimits) -> Image:
     header = read_header(lambda start, end: data[start:end], len(data))
     form = header.format
     _check_size(header.width, header.height, limits)
-    _check_end(data, form)
     try:
+        _check_end(data, form)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _decode(data, form, limits)
@@ -66,8 +67,11 @@ def _check_end(data: bytes, form: ImageFormat) -> None:
         announced = int.from_bytes(data[4:8], "little") + 8
         if len(data) < announced:
             raise TruncatedImage(f"{len(data)} bytes of {announced} are there")
-    if form is ImageFormat.PNG and b"IEND" not in data:
-        raise TruncatedImage("the PNG file has no end")
+    if form is ImageFormat.PNG:
+        if b"IEND" not in data:
+            raise TruncatedImage("the PNG file has no end")
+        if missing := missing_bytes(data):
+            raise TruncatedImage(f"the PNG file lacks {missing} bytes of rows")
     if form is ImageFormat.JPEG and b"\xff\xd9" not in data:
         raise TruncatedImage("the JPEG file has no end")
 
