@@ -188,68 +188,6 @@ class Statement:
         return self.opening + sum(line.amount for line in self.lines)
 
 
-@dataclass(frozen=True, slots=True)
-class UsageCursor:
-    """Where a page of usage ended; the next one begins behind it."""
-
-    admitted_at: datetime
-    event_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class UsageRecord:
-    """One usage event as it is on record; `charged` is 0 unless the job succeeded."""
-
-    id: str
-    job_id: JobId
-    operation: str
-    preset: str | None
-    outcome: str
-    code: str | None
-    amount: int
-    charged: int
-    unit: str
-    environment: str
-    admitted_at: datetime
-    ended_at: datetime
-    input_bytes: int
-    input_pixels: int
-    output_bytes: int | None
-    output_pixels: int | None
-    duration_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class UsagePage:
-    """Usage events in order of admission, and where the next page begins, if there is one."""
-
-    records: tuple[UsageRecord, ...]
-    next: UsageCursor | None
-
-
-class UsageGroup(StrEnum):
-    """By what usage is added up. A day is one of UTC, by admission."""
-
-    DAY = "day"
-    OPERATION = "operation"
-    PRESET = "preset"
-    OUTCOME = "outcome"
-
-
-@dataclass(frozen=True, slots=True)
-class UsageTotal:
-    """The usage of one group. Pixels and bytes are sums, whole numbers."""
-
-    group: str | None
-    unit: str
-    jobs: int
-    charged: int
-    input_pixels: int
-    output_pixels: int
-    input_bytes: int
-    output_bytes: int
-
-
 class FindingCode(StrEnum):
     """What can be wrong with a ledger."""
 

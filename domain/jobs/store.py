@@ -193,15 +193,22 @@ def request_cancel(conn: Connection, job_id: JobId) -> None:
     )
 
 
-def requeue_unclaimed(conn: Connection, before: datetime, limit: int) -> list[Job]:
-    """Move jobs that were dispatched before a time and never claimed back to `queued`."""
+def requeue_unclaimed(
+    conn: Connection, before: datetime, *, barred: Collection[str], limit: int
+) -> list[Job]:
+    """Move dispatched jobs that nobody claims back to `queued`.
+
+    These are the ones dispatched before a time, and those of `barred` accounts, whose claims
+    are refused.
+    """
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
             "WITH chosen AS (SELECT id FROM jobs WHERE state = 'dispatched'"
-            " AND dispatched_at < %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)"
+            " AND (dispatched_at < %s OR account_id = ANY(%s))"
+            " ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)"
             " UPDATE jobs SET state = 'queued', version = version + 1, dispatched_at = NULL"
             " FROM chosen WHERE jobs.id = chosen.id RETURNING jobs.*",
-            (before, limit),
+            (before, list(barred), limit),
         ).fetchall()
     return [job_from_row(row) for row in rows]
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from psycopg import Connection
 
+from domain.accounts import store as accounts
 from domain.jobs import store
 from domain.jobs.model import Ending, Job
 from domain.pipeline.end import end_batch
@@ -55,9 +56,14 @@ def _last_loss(job: Job) -> Ending | None:
 
 
 def sweep_unclaimed(conn: Connection, *, clock: Clock) -> Swept:
-    """Put jobs back in line that were dispatched and that no worker claimed."""
+    """Put jobs back in line that were dispatched and that no worker claims.
+
+    Those of a suspended account at once: they would take up the operation's places in flight.
+    """
     at: datetime = clock.now()
-    again = store.requeue_unclaimed(conn, at - UNCLAIMED_AFTER, BATCH)
+    again = store.requeue_unclaimed(
+        conn, at - UNCLAIMED_AFTER, barred=accounts.barred(conn), limit=BATCH
+    )
     record(conn, again, by=Actor.SWEEPER, at=at)
     return Swept(requeued=len(again), ended=0)
 

@@ -1,11 +1,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
 
 from domain.billing import checks, reports, service
+from domain.billing.daily_usage import daily_usage
 from domain.billing.errors import (
     AmountError,
     IdempotencyConflictError,
@@ -25,10 +26,9 @@ from domain.billing.model import (
     Released,
     TransactionKind,
     Usage,
-    UsageGroup,
     UsageProblem,
 )
-from schemas.ids import AccountId, JobId
+from schemas.ids import AccountId
 
 NewAccount = Callable[[int], AccountId]
 Ask = Callable[[AccountId, int], NewHold]
@@ -336,7 +336,7 @@ def test_a_statement_runs_from_its_opening_to_its_closing_balance(
     conn.commit()
 
 
-def test_usage_is_read_in_pages_and_added_up(
+def test_usage_is_added_up_by_day_and_operation(
     conn: psycopg.Connection, at: datetime, new_account: NewAccount, new_hold: Ask, usage_of: Tell
 ) -> None:
     account = new_account(100)
@@ -346,19 +346,7 @@ def test_usage_is_read_in_pages_and_added_up(
     service.record_usage(conn, told, at=at)
     start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 
-    seen: list[JobId] = []
-    page = reports.usage(conn, account, start, end, limit=2)
-    seen += [record.job_id for record in page.records]
-    while page.next is not None:
-        page = reports.usage(conn, account, start, end, after=page.next, limit=2)
-        seen += [record.job_id for record in page.records]
-
-    assert sorted(seen) == sorted(hold.job_id for hold in holds)
-    totals = reports.usage_totals(conn, account, start, end, UsageGroup.OUTCOME)
-    assert [(t.group, t.jobs, t.charged) for t in totals] == [
-        ("failed", 1, 0),
-        ("succeeded", 4, 40),
-    ]
-    (day,) = reports.usage_totals(conn, account, start, end, UsageGroup.DAY)
-    assert (day.group, day.charged, day.input_pixels) == ("2026-03-01", 40, 5 * 640)
+    (day,) = daily_usage(conn, account, start, end)
+    assert (day.day, day.jobs, day.succeeded) == (date(2026, 3, 1), 5, 4)
+    assert (day.charged, day.pixels) == (40, 4 * 640)
     conn.commit()

@@ -8,6 +8,7 @@ from domain.accounts import service as accounts
 from domain.accounts.model import AccountState, AccountUnknownError
 from domain.pipeline.claim import claim_batch
 from domain.pipeline.decide import Admitted, Rejected, decide_batch
+from domain.pipeline.sweep import sweep_unclaimed
 from schemas.errors import ErrorCode
 from schemas.ids import AccountId, JobId
 from schemas.states import JobState
@@ -119,3 +120,19 @@ def test_a_suspended_accounts_key_still_says_whose_it_is_until_it_is_revoked(
     assert (found.id, found.state) == (account, AccountState.SUSPENDED)
     for wrong in (str(key)[:-1], str(key)[:-1] + "_", f"pm_live_{key.id}_{'0' * 64}", ""):
         assert accounts.authenticate(world.conn, wrong) is None
+
+
+def test_dispatched_jobs_of_a_suspended_account_give_their_places_to_others(world: World) -> None:
+    suspended, other = world.account(), world.account()
+    held_up = world.admit(suspended, 2)
+    assert world.dispatch(cap=2).dispatched == 2
+    world.suspend(suspended)
+    waiting = world.admit(other, 2)
+    assert world.dispatch(cap=2).dispatched == 0
+
+    assert sweep_unclaimed(world.conn, clock=world.clock).requeued == 2
+
+    assert world.dispatch(cap=2).dispatched == 2
+    assert world.states(*held_up) == [JobState.QUEUED] * 2
+    assert world.states(*waiting) == [JobState.DISPATCHED] * 2
+    assert world.claim((held_up[0], 1)) == []

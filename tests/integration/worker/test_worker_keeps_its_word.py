@@ -10,7 +10,7 @@ from schemas import topics
 from schemas.ids import AccountId, JobId
 from schemas.operations import OperationName
 from schemas.states import Actor, JobState
-from tests.integration.worker.worker_world import ReadyConsumer, Running, WorkerWorld, png
+from tests.integration.worker.worker_world import Running, WorkerWorld, open_consumer, png
 
 IDENTITY = OperationName.IDENTITY
 
@@ -69,7 +69,7 @@ def test_garbage_on_a_work_topic_is_kept_with_its_reason_and_the_work_behind_it_
     running.until(lambda: world.jobs.job(job_id).state is JobState.RUNNING)
     running.until(lambda: world.lag() == 0)
 
-    reader = ReadyConsumer(world.settings, [topics.dlq(topic)], group=f"{world.reader}-dlq")
+    reader = open_consumer(world.settings, [topics.dlq(topic)], group=f"{world.reader}-dlq")
     world.closing.callback(reader.close)
     dead: list[Message] = []
 

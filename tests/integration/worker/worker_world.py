@@ -88,16 +88,8 @@ class GatedStore(S3ObjectStore):
         return {key: S3ObjectStore.get(self, key, max_bytes=10**8) for key in found}
 
 
-class ReadyConsumer(KafkaPythonConsumer):
-    """A consumer that knows its topics' partitions before it joins its group.
-
-    One that does not is given nothing at first, and of some hundred such starts the library
-    loses one: the join that should follow is forgotten, and nothing ever comes.
-    """
-
-    def __init__(self, settings: Settings, read: Collection[str], *, group: str) -> None:
-        super().__init__(settings.kafka_bootstrap, read, group=group, client_id=group)
-        self._consumer.topics()
+def open_consumer(settings: Settings, read: Collection[str], *, group: str) -> KafkaPythonConsumer:
+    return KafkaPythonConsumer(settings.kafka_bootstrap, read, group=group, client_id=group)
 
 
 @dataclass
@@ -140,7 +132,7 @@ class WorkerWorld:
         bootstrap = settings.kafka_bootstrap
         reader = f"reader-{secrets.token_hex(4)}"
         producer = KafkaPythonProducer(bootstrap, client_id=reader)
-        results = ReadyConsumer(settings, [topics.JOB_RESULTS], group=reader)
+        results = open_consumer(settings, [topics.JOB_RESULTS], group=reader)
         lags = LagReader(bootstrap)
         store = GatedStore(settings)
         for open_one in (producer, results, lags, store):
@@ -164,7 +156,7 @@ class WorkerWorld:
 
     def skip_what_is_there(self) -> None:
         """Let the group begin behind the work that other tests left on the topics."""
-        skipping = ReadyConsumer(self.settings, _WORK, group=self.group)
+        skipping = open_consumer(self.settings, _WORK, group=self.group)
         while sum(self._behind(self.group, topic) for topic in _WORK):
             if came := skipping.poll(0.2):
                 skipping.commit(came)
@@ -175,7 +167,7 @@ class WorkerWorld:
         clock = SystemClock()
         claims = Claims(self.pool, clock, worker=name, lease=timedelta(seconds=15))
         leases = Leases(claims.renew, lease_s=15, renewal_s=5)
-        consumer = ReadyConsumer(self.settings, _WORK, group=self.group)
+        consumer = open_consumer(self.settings, _WORK, group=self.group)
         self.closing.callback(consumer.close)
         executor = Executor(
             self.store, leases, self.decoder, self.restorer, max_bytes=self.settings.max_image_bytes
