@@ -53,7 +53,10 @@ class Consumer(Protocol):
         ...
 
     def commit(self, messages: Sequence[Message]) -> None:
-        """Note that these, and all before them, are done. Raises `BrokerUnavailableError`."""
+        """Note that these, and all before them, are done. Raises `BrokerUnavailableError`.
+
+        What lies on partitions that have gone to another consumer is for that one to note.
+        """
         ...
 
     def hold_back(self, topics: Collection[str]) -> None:
@@ -134,16 +137,16 @@ class KafkaPythonConsumer:
             reconnect_backoff_max_ms=RECONNECT_MS,
         )
         self._held_back: frozenset[str] = frozenset()
-        # A leader that subscribes before it knows its topics' partitions assigns none of them,
-        # and at times never notices (1 of 14 starts).
-        missing = [topic for topic in topics if not self._consumer.partitions_for_topic(topic)]
+        # Partitions that a rebalance brings are paused before anything of them is fetched.
+        self._consumer.subscribe(list(topics), listener=_OnAssigned(self._apply_holds))
+        # Who joins before it knows its topics' partitions is given none, must join again, and
+        # at times forgets to (1 of some hundred starts).
+        missing = set(topics) - self._consumer.topics()
         if missing:
             self._consumer.close()
             raise BrokerUnavailableError(
-                f"Kafka has no topic {', '.join(missing)}; `picmend migrate` makes it"
+                f"Kafka has no topic {', '.join(sorted(missing))}; `picmend migrate` makes it"
             )
-        # Partitions that a rebalance brings are paused before anything of them is fetched.
-        self._consumer.subscribe(list(topics), listener=_OnAssigned(self._apply_holds))
 
     def poll(self, timeout_s: float) -> list[Message]:
         """See `Consumer`."""
@@ -167,10 +170,14 @@ class KafkaPythonConsumer:
 
     def commit(self, messages: Sequence[Message]) -> None:
         """See `Consumer`."""
+        mine: set[TopicPartition] = self._consumer.assignment()
         next_offsets: dict[TopicPartition, int] = {}
         for message in messages:
             at = TopicPartition(message.topic, message.partition)
-            next_offsets[at] = max(next_offsets.get(at, 0), message.offset + 1)
+            if at in mine:
+                next_offsets[at] = max(next_offsets.get(at, 0), message.offset + 1)
+        if not next_offsets:
+            return
         try:
             self._consumer.commit(
                 {at: OffsetAndMetadata(offset, "", -1) for at, offset in next_offsets.items()}

@@ -72,6 +72,7 @@ class Worker:
             operation: deque() for operation in slots
         }
         self._running = dict.fromkeys(slots, 0)
+        self._done: list[Message] = []
         self._freed = threading.Condition()
         self._threads = ThreadPoolExecutor(sum(slots.values()), thread_name_prefix="job")
 
@@ -140,7 +141,8 @@ class Worker:
                 self._waiting[self._operations[message.topic]].popleft()
             for job in claimed:
                 self._start(job)
-            self._consumer.commit([message for message, _ in taken])
+            self._done += [message for message, _ in taken]
+        self._commit()
         with self._freed:
             full = {
                 topics.work(operation)
@@ -148,6 +150,12 @@ class Worker:
                 if len(waiting) >= self._slots[operation]
             }
         self._consumer.hold_back(full)
+
+    def _commit(self) -> None:
+        """Commit what is claimed or refused; what Kafka does not take now, with the next turn."""
+        if self._done:
+            self._consumer.commit(self._done)
+            self._done.clear()
 
     def _start(self, job: Job) -> None:
         operation = job.operation
