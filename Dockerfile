@@ -2,10 +2,10 @@
 
 FROM python:3.11-slim AS build
 RUN python -m venv /opt/venv && /opt/venv/bin/pip install --no-cache-dir uv
-ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH
+ENV VIRTUAL_ENV=/opt/venv PATH=/opt/venv/bin:$PATH UV_CACHE_DIR=/var/cache/uv
 WORKDIR /src
 COPY requirements.lock .
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --link-mode=copy --require-hashes -r requirements.lock
 COPY . .
 RUN uv pip install --no-deps --no-build-isolation .

@@ -15,7 +15,7 @@ from domain.accounts import service as accounts
 from domain.accounts.model import AccountKind
 from domain.billing import checks
 from domain.billing import service as billing
-from domain.billing.model import Usage, UsageOutcome
+from domain.billing.model import UsageOutcome
 from domain.jobs import outbox, store
 from domain.jobs.model import Ending, Header, Job, Result, StoredObject
 from domain.pipeline.claim import claim_batch
@@ -30,6 +30,7 @@ from schemas.events import Event, JobChanged, UsageRecorded, WorkDispatched
 from schemas.ids import AccountId, JobId, object_job_id
 from schemas.operations import ImageFormat, OperationName
 from schemas.states import TERMINAL, Actor, JobState, Origin
+from streams.billing import usage_of
 
 WEEK = timedelta(days=7)
 LEASE = timedelta(seconds=15)
@@ -239,23 +240,6 @@ class World:
         assert queued - ended <= self.open_holds() <= queued
         assert checks.check(self.conn) == []
         assert checks.ledger_sum(self.conn) == 0
-
-
-def usage_of(event: UsageRecorded) -> Usage:
-    return Usage(
-        job_id=event.job_id,
-        account_id=event.account_id,
-        operation=event.operation,
-        preset=event.preset,
-        outcome=event.outcome,
-        code=event.code,
-        amount=event.amount,
-        unit=event.unit,
-        environment=event.environment,
-        ended_at=event.ended_at,
-        input_bytes=event.input_bytes,
-        input_pixels=event.input_pixels,
-    )
 
 
 def success(job_id: JobId, attempt: int = 1) -> Ending:

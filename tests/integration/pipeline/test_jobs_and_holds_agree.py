@@ -17,11 +17,11 @@ from domain.billing.model import NewHold
 from domain.pipeline.check import STALE_AFTER, Finding, FindingCode, check, stale_holds
 from schemas.ids import JobId
 from schemas.states import JobState
+from streams.billing import usage_of
 from tests.integration.pipeline.pipeline_world import (
     World,
     failure,
     success,
-    usage_of,
 )
 
 if TYPE_CHECKING:

@@ -1,0 +1,9 @@
+"""`python -m bench`: every benchmark, one after the other."""
+
+import itertools
+
+from bench import pipeline, upscale
+from bench.figures import show
+
+if __name__ == "__main__":
+    show(itertools.chain(upscale.run(), pipeline.run()))
