@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from infra.clock import Clock
 from infra.kafka import Message
 from infra.object_events import ObjectCreated, UnreadableObjectEvent, decode
-from schemas import topics
+from schemas import keys, topics
 from streams.stage import UnreadableMessageError
 from streams.uploads import Announcer, upload_of
+
+_FILER = b"/buckets/"
 
 
 class Intake:
@@ -23,9 +25,20 @@ class Intake:
         self._announcer = announcer
         self._clock = clock
         self._bucket = bucket
+        self._inputs = _FILER + f"{bucket}/{keys.INPUT_PREFIX}".encode()
 
     def decode(self, message: Message) -> list[ObjectCreated]:
-        """See `Stage`. A key with U+0000, which no table can hold, is unreadable."""
+        """See `Stage`. A key with U+0000, which no table can hold, is unreadable.
+
+        SeaweedFS announces results and staged files too, half of all there is: those are told
+        by the message's key, unread.
+        """
+        if (
+            message.key
+            and message.key.startswith(_FILER)
+            and not message.key.startswith(self._inputs)
+        ):
+            return []
         try:
             created = decode(message.key, message.value)
         except UnreadableObjectEvent as error:

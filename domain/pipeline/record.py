@@ -10,10 +10,12 @@ from domain.jobs.model import Job
 from domain.jobs.outbox import Message
 from schemas import events, topics
 from schemas.events import JobChanged
-from schemas.states import Actor, JobState
+from schemas.states import TERMINAL, Actor, JobState
 
 QUEUE_CHANNEL = "picmend_queue"
-"""Postgres channel that is notified when jobs came to `queued`."""
+"""Postgres channel that is notified when jobs came to `queued`, or ended and left a place free."""
+
+_WAKES_DISPATCHER = TERMINAL | {JobState.QUEUED}
 
 
 def record(conn: Connection, jobs: Sequence[Job], *, by: Actor, at: datetime) -> None:
@@ -22,7 +24,7 @@ def record(conn: Connection, jobs: Sequence[Job], *, by: Actor, at: datetime) ->
         return
     store.add_transitions(conn, jobs, by=by, at=at)
     outbox.put(conn, [_told(job, by=by, at=at) for job in jobs], at)
-    if any(job.state is JobState.QUEUED for job in jobs):
+    if any(job.state in _WAKES_DISPATCHER for job in jobs):
         conn.execute("SELECT pg_notify(%s, '')", (QUEUE_CHANNEL,))
 
 

@@ -83,7 +83,10 @@ def run(config: Settings, stopping: threading.Event) -> None:
     name = f"{socket.gethostname()}-{os.getpid()}"
     clock = SystemClock()
     pool = open_pool(
-        config.database_url.get_secret_value(), size=config.database_pool, name="worker"
+        config.database_url.get_secret_value(),
+        size=config.database_pool,
+        name="worker",
+        check=False,
     )
     claims = Claims(pool, clock, worker=name, lease=timedelta(seconds=config.lease_s))
     leases = Leases(claims.renew, lease_s=config.lease_s, renewal_s=config.lease_renewal_s)
