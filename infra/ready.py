@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 VARIABLE: Final = "PICMEND_READY_FILE"
+"""Names the file that a process writes once it does its work; it is removed before a start."""
 
 
 def tell() -> None:

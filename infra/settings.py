@@ -10,6 +10,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from schemas.operations import OperationName
+
 
 class Settings(BaseSettings):
     """The settings of one picmend process, validated at start."""
@@ -55,6 +57,14 @@ class Settings(BaseSettings):
     torch_threads: int | None = Field(None, ge=1, description="Threads of torch; all when not set")
     mask_wait_hours: float = Field(24.0, gt=0)
     max_image_bytes: int = Field(64 * 1024 * 1024, gt=0, description="Cap of one upload")
+
+    def slots(self) -> dict[OperationName, int]:
+        """Return how many jobs of each operation one worker runs at once."""
+        return {
+            OperationName.UPSCALE: self.network_slots,
+            OperationName.INPAINT: self.network_slots,
+            OperationName.IDENTITY: self.identity_slots,
+        }
 
 
 @lru_cache(maxsize=1)

@@ -11,13 +11,13 @@ from infra import logs, ready
 from infra.clock import SystemClock
 from infra.dead_letters import DeadLetters
 from infra.kafka import Admin, KafkaPythonProducer
-from infra.kafka_lag import Group, LagReader
+from infra.kafka_lag import STREAMS, Group, LagReader
 from infra.object_store import from_settings
 from infra.postgres import Alone, open_pool
 from infra.settings import Settings, settings
 from schemas import topics
 from streams.admission import Admission
-from streams.app import GROUP, attach, make_app
+from streams.app import attach, make_app
 from streams.billing import Billing
 from streams.dispatcher import Dispatcher, caps
 from streams.intake import Intake
@@ -30,6 +30,9 @@ from streams.supervised import Supervised
 from streams.sweeper import Sweeper
 from streams.tasks import TaskThread
 from streams.uploads import Announcer
+
+STOPPING_S = 2.0
+"""How long a stop waits for the turn that a task takes."""
 
 
 def build(config: Settings) -> tuple[faust.App, list[TaskThread]]:
@@ -62,7 +65,7 @@ def build(config: Settings) -> tuple[faust.App, list[TaskThread]]:
     if config.reconciler_enabled:
         admin = Admin(config.kafka_bootstrap)
         behind = LagReader(config.kafka_bootstrap)
-        watched = Group(GROUP, (topics.OBJECT_EVENTS, topics.JOB_REQUESTS))
+        watched = Group(STREAMS.name, (topics.OBJECT_EVENTS, topics.JOB_REQUESTS))
         reconciler = Reconciler(
             store,
             announcer,
@@ -87,7 +90,13 @@ def main() -> None:
     worker = faust.Worker(
         app, loglevel=config.log_level, override_logging=False, quiet=True, redirect_stdouts=False
     )
-    worker.execute_from_commandline()
+    try:
+        worker.execute_from_commandline()
+    finally:
+        for task in tasks:
+            task.stop()
+        for task in tasks:
+            task.join(STOPPING_S)
 
 
 async def _tell_ready(*_: object, **__: object) -> None:

@@ -6,12 +6,10 @@ from typing import Any, Final
 import faust
 
 from infra.kafka import HEARTBEAT_S, SESSION_TIMEOUT_S, Message
+from infra.kafka_lag import STREAMS
 from infra.settings import Settings
 from streams.stage import Stage
 from streams.supervised import Supervised
-
-GROUP: Final = "picmend"
-"""The app's name, and so its Kafka consumer group."""
 
 BATCH: Final = 1000
 
@@ -20,7 +18,7 @@ def make_app(settings: Settings) -> faust.App:
     """Return the app. Topics are there before it starts; it makes none and serves nothing."""
     brokers = ";".join(f"kafka://{broker}" for broker in settings.kafka_bootstrap.split(","))
     return faust.App(
-        GROUP,
+        STREAMS.name,
         broker=brokers,
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -17,12 +17,7 @@ SLOTS_TO_CAP = 2
 
 def caps(settings: Settings) -> dict[OperationName, int]:
     """Return how many jobs of each operation may be in flight."""
-    network = SLOTS_TO_CAP * settings.network_slots
-    return {
-        OperationName.UPSCALE: network,
-        OperationName.INPAINT: network,
-        OperationName.IDENTITY: SLOTS_TO_CAP * settings.identity_slots,
-    }
+    return {operation: SLOTS_TO_CAP * slots for operation, slots in settings.slots().items()}
 
 
 class Dispatcher:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from schemas.operations import OperationName, Parameters
@@ -45,6 +45,11 @@ class Price:
     unit: str
     amount: int
     effective_from: datetime
+
+    @property
+    def id(self) -> str:
+        """Return what names this price for ever: no two of an operation begin at one time."""
+        return f"{self.operation}/{self.unit}/{self.effective_from.astimezone(UTC).isoformat()}"
 
 
 @dataclass(frozen=True, slots=True)

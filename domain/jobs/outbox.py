@@ -57,9 +57,3 @@ def head(conn: Connection, limit: int) -> list[Row]:
 def delete(conn: Connection, ids: Sequence[int]) -> None:
     """Remove messages that were sent."""
     conn.execute("DELETE FROM outbox WHERE id = ANY(%s)", (list(ids),))
-
-
-def depth(conn: Connection) -> tuple[int, datetime | None]:
-    """Return how many messages wait, and since when the oldest does."""
-    row = conn.execute("SELECT count(*), min(at) FROM outbox").fetchone()
-    return (row[0], row[1]) if row else (0, None)

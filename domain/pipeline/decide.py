@@ -10,6 +10,7 @@ from domain.accounts import store as accounts
 from domain.billing import service as billing
 from domain.billing.model import InsufficientBalance, NewHold
 from domain.catalogue import store as catalogue
+from domain.catalogue.model import Catalogue
 from domain.jobs import store as jobs
 from domain.jobs.model import Header, Job, NewJob
 from domain.pipeline.record import record
@@ -29,7 +30,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The job has ended: its code and detail say why. `required` and `available`: of money."""
+    """The job has ended: its code and detail say why."""
 
     job: Job
     code: ErrorCode
@@ -80,7 +81,8 @@ def _decide(
     added = {job.id: job for job in jobs.insert(conn, wanted)}
     # Another transaction may have added some of them since `known` was read.
     decisions: dict[JobId, Decision] = {job.id: Known(job.id) for job in wanted}
-    added |= _reject_unpaid(conn, [added[job.id] for job in wanted if job.id in added], at=at)
+    in_turn = [added[job.id] for job in wanted if job.id in added]
+    added |= _reject_unpaid(conn, in_turn, offered, at=at)
     for job in added.values():
         decisions[job.id] = (
             Rejected(job, job.code, job.detail) if job.code is not None else Admitted(job)
@@ -89,11 +91,20 @@ def _decide(
     return decisions
 
 
-def _reject_unpaid(conn: Connection, added: Sequence[Job], *, at: datetime) -> dict[JobId, Job]:
+def _reject_unpaid(
+    conn: Connection, added: Sequence[Job], offered: Catalogue, *, at: datetime
+) -> dict[JobId, Job]:
     holds = [
-        NewHold(job.id, job.account_id, job.amount, job.unit, at)
+        NewHold(
+            job.id,
+            job.account_id,
+            job.amount,
+            job.unit,
+            at,
+            price_id=offered.prices[job.operation, job.unit].id,
+        )
         for job in added
-        if job.state is JobState.QUEUED and job.amount is not None and job.unit is not None
+        if job.operation is not None and job.amount is not None and job.unit is not None
     ]
     unpaid = {
         job_id: (

@@ -7,9 +7,6 @@ from typing import Final
 
 from infra.kafka_lag import STREAMS, Group
 
-READY_FILE_VARIABLE: Final = "PICMEND_READY_FILE"
-"""Names the file that a process writes once it does its work; it is removed before a start."""
-
 
 @dataclass(frozen=True, slots=True)
 class Program:

@@ -11,9 +11,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
+from infra import ready
 from infra.stack.child import Child, Command, Identity, last_lines
 from infra.stack.errors import StackError
-from infra.stack.programs import READY_FILE_VARIABLE, Program
+from infra.stack.programs import Program
 
 FIRST_BACKOFF_S: Final = 0.5
 LONGEST_BACKOFF_S: Final = 30.0
@@ -227,7 +228,7 @@ class Supervisor:
                 environment={
                     **self._environment,
                     **record.program.environment,
-                    READY_FILE_VARIABLE: str(record.ready_file),
+                    ready.VARIABLE: str(record.ready_file),
                 },
             ),
             record.log,

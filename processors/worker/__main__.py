@@ -15,6 +15,7 @@ from domain.pipeline.claim import claim_batch, renew_leases
 from infra import logs, ready
 from infra.clock import Clock, SystemClock
 from infra.kafka import KafkaPythonConsumer, KafkaPythonProducer
+from infra.kafka_lag import WORKERS
 from infra.object_store import from_settings
 from infra.postgres import Pool, open_pool
 from infra.settings import Settings, settings
@@ -24,24 +25,12 @@ from processors.operations import Restorer
 from processors.worker.execute import Executor
 from processors.worker.leases import Leases
 from processors.worker.loop import Worker
-from schemas import topics
 from schemas.ids import JobId
-from schemas.operations import OperationName
 
-GROUP: Final = "picmend-workers"
 DRAIN_S: Final = 8.0
 """How long a stop waits for what runs; what takes longer is done again by another worker."""
 
 _log = logs.logger(__name__)
-
-
-def slots(config: Settings) -> dict[OperationName, int]:
-    """Return how many jobs of each operation one worker runs at once."""
-    return {
-        OperationName.UPSCALE: config.network_slots,
-        OperationName.INPAINT: config.network_slots,
-        OperationName.IDENTITY: config.identity_slots,
-    }
 
 
 class Claims:
@@ -90,12 +79,12 @@ def run(config: Settings, stopping: threading.Event) -> None:
     )
     claims = Claims(pool, clock, worker=name, lease=timedelta(seconds=config.lease_s))
     leases = Leases(claims.renew, lease_s=config.lease_s, renewal_s=config.lease_renewal_s)
-    capacity = slots(config)
+    capacity = config.slots()
     producer = KafkaPythonProducer(config.kafka_bootstrap, client_id=f"picmend-{name}")
     consumer = KafkaPythonConsumer(
         config.kafka_bootstrap,
-        [topics.work(operation) for operation in capacity],
-        group=GROUP,
+        WORKERS.topics,
+        group=WORKERS.name,
         client_id=f"picmend-{name}",
     )
     with (

@@ -197,3 +197,12 @@ def test_nothing_remains_of_a_batch_that_is_rolled_back(world: World) -> None:
 
 def test_an_empty_batch_is_no_work(world: World) -> None:
     assert world.decide() == {}
+
+
+def test_a_hold_names_the_price_that_made_it(world: World) -> None:
+    (job_id,) = world.admit(world.account())
+
+    (pinned,) = world.conn.execute(
+        "SELECT price_id FROM holds WHERE job_id = %s", (job_id,)
+    ).fetchall()
+    assert pinned == ("identity/CNY/2026-01-01T00:00:00+00:00",)

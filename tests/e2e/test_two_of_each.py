@@ -1,0 +1,56 @@
+"""Several processes of a kind on one system: they share the work, and one takes over."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from infra import ready
+from infra.stack import Running
+from tests.e2e.customer import customer_of, picture, wait_until
+
+JOBS = 100
+
+
+@contextmanager
+def one_more(system: Running, module: str, place: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run another process beside the supervised ones, ready."""
+    told = place / f"{module}.ready"
+    env = {**os.environ, **system.environment, ready.VARIABLE: str(told)}
+    with (place / f"{module}.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", module], env=env, stderr=log)  # noqa: S603 - our own module
+    try:
+        wait_until(told.exists, within_s=60, what=f"{module} ready")
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@pytest.mark.parametrize("killed", ["streams", "worker"])
+def test_the_other_one_takes_over_when_one_of_two_is_killed(
+    system: Running, tmp_path: Path, killed: str
+) -> None:
+    victim = system.process(killed)
+    with (
+        customer_of(system) as customer,
+        one_more(system, "streams", tmp_path) as streams,
+        one_more(system, "processors.worker", tmp_path) as worker,
+    ):
+        sources = [customer.upload("identity", f"{n}.png", picture(seed=n)) for n in range(JOBS)]
+        # Held down: what is left must be done by the second process alone.
+        victim.kill(hold=True)
+        try:
+            customer.wait_ended(sources, within_s=120)
+        finally:
+            victim.start()
+            victim.wait_ready()
+        assert set(customer.jobs().values()) == {("succeeded", None)}
+        customer.assert_charged_exactly_once(sources, each=1)
+        assert streams.poll() is None
+        assert worker.poll() is None
+    assert (streams.returncode, worker.returncode) == (0, 0)
