@@ -2,15 +2,24 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import IntEnum
-from typing import LiteralString
+from typing import LiteralString, Protocol
 
 import psycopg
 from psycopg import Connection, sql
 from psycopg_pool import ConnectionPool
 
-Pool = ConnectionPool[Connection]
+
+class Pool(Protocol):
+    """Where connections are taken from."""
+
+    def connection(self, timeout: float | None = None) -> AbstractContextManager[Connection]:
+        """Give a connection for a block that is one transaction: committed at its end.
+
+        Raises `psycopg.OperationalError` when none is free for `timeout` seconds.
+        """
+        ...
 
 
 class Alone(IntEnum):
@@ -22,7 +31,7 @@ class Alone(IntEnum):
     RECONCILER = 7_226_331_004
 
 
-def open_pool(url: str, *, size: int, name: str, check: bool = True) -> Pool:
+def open_pool(url: str, *, size: int, name: str, check: bool = True) -> ConnectionPool[Connection]:
     """Return a pool of at most `size` connections, opened in the background.
 
     `with pool.connection() as conn:` is one transaction. With `check`, a connection that a

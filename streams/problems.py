@@ -1,7 +1,7 @@
 """Problems: an upload that ended without a result gets a file that says why, beside it."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final
 
 from infra.kafka import Message
@@ -23,9 +23,9 @@ class Problems:
     schema = dataschema(JobChanged)
     linger_s = 0.2
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, *, writers: Executor | None = None) -> None:
         self._store = store
-        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="problems")
+        self._writers = writers or ThreadPoolExecutor(_WRITERS, thread_name_prefix="problems")
 
     def decode(self, message: Message) -> JobChanged:
         """See `Stage`."""

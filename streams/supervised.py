@@ -6,13 +6,13 @@ took it. So neither ever does: see `Supervised`.
 
 import asyncio
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, NoReturn, TypeVar
 
+from infra.clock import SystemClock, Time
 from infra.dead_letters import DeadLetters, DeadReason
 from infra.kafka import Message
 from infra.logs import logger
@@ -62,11 +62,13 @@ class Supervised(Generic[T]):
         dead_letters: DeadLetters,
         *,
         patience: Patience | None = None,
+        time: Time | None = None,
         give_up: Callable[[], NoReturn] = end_process,
     ) -> None:
         self._stage = stage
         self._dead_letters = dead_letters
         self._patience = patience or Patience()
+        self._time = time or SystemClock()
         self._give_up = give_up
         self._refusals: deque[float] = deque()
 
@@ -82,9 +84,9 @@ class Supervised(Generic[T]):
 
     async def _finish(self, work: asyncio.Future[None]) -> None:
         """Wait for work whose stream is being stopped, however often it is told to stop."""
-        deadline = time.monotonic() + self._patience.stopping_s
+        deadline = self._time.monotonic() + self._patience.stopping_s
         while not work.done():
-            left = deadline - time.monotonic()
+            left = deadline - self._time.monotonic()
             if left <= 0:
                 self._cannot_go_on("stopped before the batch was done")
             with suppress(asyncio.CancelledError):
@@ -94,7 +96,7 @@ class Supervised(Generic[T]):
     def carry_through(self, messages: Sequence[Message]) -> None:
         """Do the same in this thread. Nothing is raised: what is not done ends the process."""
         try:
-            self._carry_through(messages, time.monotonic() + self._patience.world_s)
+            self._carry_through(messages, self._time.monotonic() + self._patience.world_s)
         except Exception as error:  # noqa: BLE001 - Faust would acknowledge the batch for any
             _log.exception("batch_not_carried_through", stage=self._stage.name)
             self._cannot_go_on(f"a batch could be neither done nor buried: {error!r}")
@@ -130,15 +132,15 @@ class Supervised(Generic[T]):
                 action()
             except WORLD_ERRORS as error:
                 _log.warning("waiting_for_the_world", stage=self._stage.name, error=str(error))
-                if time.monotonic() + pause > deadline:
+                if self._time.monotonic() + pause > deadline:
                     self._cannot_go_on(f"the world is still wrong: {error}")
-                time.sleep(pause)
+                self._time.sleep(pause)
                 pause = min(pause * 2, self._patience.longest_pause_s)
             else:
                 return
 
     def _refuse(self, message: Message, error: Exception, deadline: float) -> None:
-        now = time.monotonic()
+        now = self._time.monotonic()
         self._refusals.append(now)
         while self._refusals[0] < now - 60:
             self._refusals.popleft()

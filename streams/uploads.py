@@ -1,15 +1,14 @@
 """From finished objects to requested jobs: what intake and the reconciler share."""
 
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from domain.catalogue.store import presets_with_mask_file
 from domain.jobs.store import known
-from infra.clock import Clock
+from infra.clock import Time
 from infra.kafka import Message, Producer
 from infra.postgres import Pool
 from infra.stored_objects import (
@@ -70,18 +69,17 @@ class Announcer:
         pool: Pool,
         store: ObjectStore,
         producer: Producer,
-        clock: Clock,
+        time: Time,
         *,
         mask_wait: timedelta,
-        sleep: Callable[[float], None] = time.sleep,
+        readers: Executor | None = None,
     ) -> None:
         self._pool = pool
         self._store = store
         self._producer = producer
-        self._clock = clock
+        self._time = time
         self._mask_wait = mask_wait
-        self._sleep = sleep
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="headers")
+        self._readers = readers or ThreadPoolExecutor(READERS, thread_name_prefix="headers")
 
     def announce(
         self,
@@ -138,7 +136,7 @@ class Announcer:
         image_key = keys.masked_image_key(half.key)
         if image_key is None:
             mask = self._look(keys.mask_key(half.key), nearby)
-            waited = mask is not None or self._clock.now() - half.at >= self._mask_wait
+            waited = mask is not None or self._time.now() - half.at >= self._mask_wait
             return self._ask(half, mask) if waited else None
         image, mask = self._look(image_key, nearby), self._look(half.key, nearby)
         place = keys.parse_upload_key(image_key)
@@ -168,7 +166,7 @@ class Announcer:
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._store_must_answer()
-                self._sleep(_PAUSE_S * 2**attempt)
+                self._time.sleep(_PAUSE_S * 2**attempt)
             read = list(self._readers.map(self._read, waiting))
             facts.update(
                 (upload, found)
@@ -235,7 +233,7 @@ class Announcer:
             found_by=found_by,
             uploaded_at=upload.at,
         )
-        event = events.job_requested(data, at=self._clock.now())
+        event = events.job_requested(data, at=self._time.now())
         return Message(topics.JOB_REQUESTS, event.partitionkey.encode(), event.encode())
 
 

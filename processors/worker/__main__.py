@@ -78,7 +78,7 @@ def run(config: Settings, stopping: threading.Event) -> None:
         check=False,
     )
     claims = Claims(pool, clock, worker=name, lease=timedelta(seconds=config.lease_s))
-    leases = Leases(claims.renew, lease_s=config.lease_s, renewal_s=config.lease_renewal_s)
+    leases = Leases(claims.renew, clock, lease_s=config.lease_s, renewal_s=config.lease_renewal_s)
     capacity = config.slots()
     producer = KafkaPythonProducer(config.kafka_bootstrap, client_id=f"picmend-{name}")
     consumer = KafkaPythonConsumer(
@@ -93,7 +93,12 @@ def run(config: Settings, stopping: threading.Event) -> None:
     ):
         decoder.warm()
         executor = Executor(
-            from_settings(config), leases, decoder, restorer, max_bytes=config.max_image_bytes
+            from_settings(config),
+            leases,
+            decoder,
+            restorer,
+            clock,
+            max_bytes=config.max_image_bytes,
         )
         worker = Worker(
             name,
@@ -102,7 +107,7 @@ def run(config: Settings, stopping: threading.Event) -> None:
             claim=claims.claim,
             leases=leases,
             executor=executor,
-            clock=clock,
+            time=clock,
             slots=capacity,
         )
         renewing = threading.Thread(

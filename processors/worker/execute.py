@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from domain.jobs.model import Job, StoredObject, result_key
+from infra.clock import Time
 from infra.logs import logger
 from infra.stored_objects import (
     AccessDenied,
@@ -103,6 +104,7 @@ class Executor:
         leases: Leases,
         decoder: Decoder,
         restorer: Restorer,
+        time: Time,
         *,
         max_bytes: int,
     ) -> None:
@@ -110,6 +112,7 @@ class Executor:
         self._leases = leases
         self._decoder = decoder
         self._restorer = restorer
+        self._time = time
         self._max_bytes = max_bytes
 
     def run(self, lease: Lease) -> Outcome:
@@ -224,19 +227,19 @@ class Executor:
 
     def _outlast(self, action: Callable[[], R], lease: Lease) -> R:
         """Do it, waiting for a store that is away or denies us; the wait counts as progress."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = self._time.monotonic() + PATIENCE_S
         pause = 0.1
         while True:
             try:
                 return action()
             except (StoreUnavailable, AccessDenied) as error:
-                if time.monotonic() > deadline:
+                if self._time.monotonic() > deadline:
                     raise
                 _log.warning("waiting_for_the_store", job=lease.job.id, error=str(error))
                 if lease.should_stop():
                     raise Cancelled from error
                 lease.progress()
-                time.sleep(pause)
+                self._time.sleep(pause)
                 pause = min(pause * 2, 2.0)
 
 

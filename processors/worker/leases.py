@@ -1,12 +1,12 @@
 """The leases of the attempts that this worker runs: kept while there is progress."""
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from domain.jobs.model import Job
+from infra.clock import Time
 from infra.logs import logger
 from infra.world import WORLD_ERRORS
 from schemas.ids import JobId
@@ -26,9 +26,10 @@ class LeaseLostError(Exception):
 
 @dataclass(slots=True)
 class Lease:
-    """What is known of one attempt. Times are of the monotonic clock."""
+    """What is known of one attempt. Times are those of `time.monotonic`."""
 
     job: Job
+    time: Time
     renewed_at: float
     progress_at: float
     lost: bool = False
@@ -36,7 +37,7 @@ class Lease:
 
     def progress(self) -> None:
         """Note that the work goes on."""
-        self.progress_at = time.monotonic()
+        self.progress_at = self.time.monotonic()
 
     def should_stop(self) -> bool:
         """Tell whether the work is to stop at once."""
@@ -46,8 +47,9 @@ class Lease:
 class Leases:
     """Renews what runs, every `renewal_s`, all in one statement."""
 
-    def __init__(self, renew: Renew, *, lease_s: float, renewal_s: float) -> None:
+    def __init__(self, renew: Renew, time: Time, *, lease_s: float, renewal_s: float) -> None:
         self._renew = renew
+        self._time = time
         self._lease_s = lease_s
         self._renewal_s = renewal_s
         self._held: dict[JobId, Lease] = {}
@@ -55,8 +57,8 @@ class Leases:
 
     def open(self, job: Job) -> Lease:
         """Begin to keep the lease of an attempt that was just claimed."""
-        now = time.monotonic()
-        lease = Lease(job, renewed_at=now, progress_at=now)
+        now = self._time.monotonic()
+        lease = Lease(job, self._time, renewed_at=now, progress_at=now)
         with self._lock:
             self._held[job.id] = lease
         return lease
@@ -69,7 +71,7 @@ class Leases:
 
     def renew_all(self) -> None:
         """Renew every lease whose job makes progress. An error is not a refusal."""
-        now = time.monotonic()
+        now = self._time.monotonic()
         with self._lock:
             due = [held for held in self._held.values() if now - held.progress_at < STALLED_S]
         self._renew_these(due)
@@ -79,7 +81,7 @@ class Leases:
 
         Raises `LeaseLostError`.
         """
-        if time.monotonic() - lease.renewed_at > self._lease_s - self._renewal_s:
+        if self._time.monotonic() - lease.renewed_at > self._lease_s - self._renewal_s:
             self._renew_these([lease])
         if lease.lost:
             raise LeaseLostError(lease.job.id)
@@ -87,7 +89,7 @@ class Leases:
     def _renew_these(self, due: list[Lease]) -> None:
         if not due:
             return
-        begun = time.monotonic()
+        begun = self._time.monotonic()
         try:
             kept = self._renew([(lease.job.id, lease.job.attempt) for lease in due])
         except WORLD_ERRORS as error:

@@ -1,15 +1,14 @@
 """The worker's loop: poll, claim what fits, run it, report."""
 
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 from functools import partial
 from typing import Final, Protocol
 
 from domain.jobs.model import Job
-from infra.clock import Clock
+from infra.clock import Time
 from infra.dead_letters import DeadLetters, DeadReason
 from infra.kafka import BrokerUnavailableError, Consumer, Message, Producer
 from infra.logs import logger
@@ -52,17 +51,19 @@ class Worker:
         claim: Claim,
         leases: Leases,
         executor: Executor,
-        clock: Clock,
+        time: Time,
         slots: Mapping[OperationName, int],
+        threads: futures.Executor | None = None,
+        freed: threading.Condition | None = None,
     ) -> None:
         self._name = name
         self._consumer = consumer
         self._producer = producer
-        self._dead_letters = DeadLetters(producer, clock)
+        self._dead_letters = DeadLetters(producer, time)
         self._claim = claim
         self._leases = leases
         self._executor = executor
-        self._clock = clock
+        self._time = time
         self._slots = slots
         self._operations = {topics.work(operation): operation for operation in slots}
         self._polled: deque[Message] = deque()
@@ -73,8 +74,10 @@ class Worker:
         }
         self._running = dict.fromkeys(slots, 0)
         self._done: list[Message] = []
-        self._freed = threading.Condition()
-        self._threads = ThreadPoolExecutor(sum(slots.values()), thread_name_prefix="job")
+        self._freed = freed or threading.Condition()
+        self._threads = threads or futures.ThreadPoolExecutor(
+            sum(slots.values()), thread_name_prefix="job"
+        )
 
     def step(self) -> None:
         """Take one turn. Errors of the world leave everything to be taken up by the next."""
@@ -83,14 +86,14 @@ class Worker:
             self._start_what_fits()
         except WORLD_ERRORS as error:
             _log.warning("waiting_for_the_world", worker=self._name, error=str(error))
-            time.sleep(_PAUSE_S)
+            self._time.sleep(_PAUSE_S)
 
     def drain(self, timeout_s: float) -> bool:
         """Wait for what runs, without taking more; tell whether all of it ended in time."""
-        deadline = time.monotonic() + timeout_s
+        deadline = self._time.monotonic() + timeout_s
         with self._freed:
             while any(self._running.values()):
-                if not self._freed.wait(max(0.0, deadline - time.monotonic())):
+                if not self._freed.wait(max(0.0, deadline - self._time.monotonic())):
                     return False
         return True
 
@@ -194,20 +197,20 @@ class Worker:
         """Tell of the outcome, for as long as the lease would last without progress."""
         event = events.work_finished(self._finished(lease.job, outcome))
         message = Message(topics.JOB_RESULTS, lease.job.id.encode(), event.encode())
-        deadline = time.monotonic() + STALLED_S
+        deadline = self._time.monotonic() + STALLED_S
         while True:
             try:
                 self._producer.send_all([message])
             except BrokerUnavailableError as error:
                 _log.warning("waiting_for_the_world", job=lease.job.id, error=str(error))
-                if lease.lost or time.monotonic() > deadline:
+                if lease.lost or self._time.monotonic() > deadline:
                     raise LeaseLostError(lease.job.id) from error
-                time.sleep(_PAUSE_S)
+                self._time.sleep(_PAUSE_S)
             else:
                 return
 
     def _finished(self, job: Job, outcome: Outcome) -> WorkFinished:
-        now = self._clock.now()
+        now = self._time.now()
         finished = partial(
             WorkFinished,
             job_id=job.id,

@@ -46,6 +46,12 @@ class TurnedClock:
     def now(self) -> datetime:
         return self.at
 
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.turn(seconds=seconds)
+
     def turn(self, **by: float) -> None:
         self.at += timedelta(**by)
 

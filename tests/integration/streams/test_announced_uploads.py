@@ -86,7 +86,7 @@ def announcer(world: World, store: WatchedStore, producer: KafkaPythonProducer) 
 def announcer_of(
     world: World, pool: Pool, store: WatchedStore, producer: KafkaPythonProducer
 ) -> Announcer:
-    return Announcer(pool, store, producer, world.clock, mask_wait=MASK_WAIT, sleep=lambda _: None)
+    return Announcer(pool, store, producer, world.clock, mask_wait=MASK_WAIT)
 
 
 def put(store: WatchedStore, key: str, data: bytes | None = None) -> Upload:

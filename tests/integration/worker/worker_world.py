@@ -166,11 +166,16 @@ class WorkerWorld:
         """Put a worker together, as its process does; nobody turns it yet."""
         clock = SystemClock()
         claims = Claims(self.pool, clock, worker=name, lease=timedelta(seconds=15))
-        leases = Leases(claims.renew, lease_s=15, renewal_s=5)
+        leases = Leases(claims.renew, clock, lease_s=15, renewal_s=5)
         consumer = open_consumer(self.settings, _WORK, group=self.group)
         self.closing.callback(consumer.close)
         executor = Executor(
-            self.store, leases, self.decoder, self.restorer, max_bytes=self.settings.max_image_bytes
+            self.store,
+            leases,
+            self.decoder,
+            self.restorer,
+            clock,
+            max_bytes=self.settings.max_image_bytes,
         )
         worker = Worker(
             name,
@@ -179,7 +184,7 @@ class WorkerWorld:
             claim=claims.claim,
             leases=leases,
             executor=executor,
-            clock=clock,
+            time=clock,
             slots=SLOTS,
         )
         # What a failed test left running must end while there still are servers to tell.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from domain.jobs.model import Job
+from infra.clock import SystemClock
 from infra.stored_objects import AccessDenied, StoreUnavailable
 from processors.images.decoder import Decoder
 from processors.images.errors import DecodeLimitReached
@@ -46,6 +47,7 @@ class Attempt:
     def __post_init__(self) -> None:
         self.leases = Leases(
             lambda attempts: {job: self.running[job] for job, _ in attempts if job in self.running},
+            SystemClock(),
             lease_s=15,
             renewal_s=5,
         )
@@ -55,7 +57,9 @@ class Attempt:
 
     def run(self, lease: Lease) -> object:
         with Restorer() as restorer:
-            executor = Executor(self.store, self.leases, self.decoder, restorer, max_bytes=100)
+            executor = Executor(
+                self.store, self.leases, self.decoder, restorer, SystemClock(), max_bytes=100
+            )
             return executor.run(lease)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import psycopg
 import pytest
 
+from infra.clock import SystemClock
 from processors.worker.leases import STALLED_S, LeaseLostError, Leases
 from schemas.ids import JobId
 from tests.unit.domain.samples import JOB
@@ -35,7 +36,7 @@ def database() -> Database:
 
 @pytest.fixture
 def leases(database: Database) -> Leases:
-    return Leases(database.renew, lease_s=15, renewal_s=5)
+    return Leases(database.renew, SystemClock(), lease_s=15, renewal_s=5)
 
 
 def test_all_leases_are_renewed_with_their_attempts_in_one_question(
@@ -145,7 +146,7 @@ def test_a_defect_in_renewing_is_not_taken_for_a_server_that_is_away() -> None:
     def broken(_: list[tuple[JobId, int]]) -> Mapping[JobId, bool]:
         raise psycopg.ProgrammingError("no such column")
 
-    leases = Leases(broken, lease_s=15, renewal_s=5)
+    leases = Leases(broken, SystemClock(), lease_s=15, renewal_s=5)
     leases.open(JOB)
 
     with pytest.raises(psycopg.ProgrammingError):

@@ -53,15 +53,18 @@ class Rig:
     def __post_init__(self) -> None:
         self.store.objects[JOB.source.key] = (JOB.source.etag, b"data")
         self.store.before = lambda _verb, _key: self._wait()
-        leases = Leases(lambda held: {id_: False for id_, _ in held}, lease_s=15, renewal_s=5)
+        time_ = SystemClock()
+        leases = Leases(
+            lambda held: {id_: False for id_, _ in held}, time_, lease_s=15, renewal_s=5
+        )
         self.worker = Worker(
             "worker-1",
             self.broker,
             self.broker,
             claim=self._claim,
             leases=leases,
-            executor=Executor(self.store, leases, Decoder(), Restorer(), max_bytes=100),
-            clock=SystemClock(),
+            executor=Executor(self.store, leases, Decoder(), Restorer(), time_, max_bytes=100),
+            time=time_,
             slots={OperationName.IDENTITY: 1},
         )
 
