@@ -152,6 +152,7 @@ class UsageRecorded(EventData):
     amount: Count = Field(description="The hold, in minor units: charged when succeeded")
     unit: Name
     environment: Name
+    requested_at: AwareDatetime | None = Field(None, description="Uploaded, or asked for")
     admitted_at: AwareDatetime
     ended_at: AwareDatetime
     input_bytes: Count
@@ -213,7 +214,7 @@ class Event(BaseModel, Generic[D]):
     dataschema: Name
     datacontenttype: Literal["application/json"] = "application/json"
     partitionkey: KeyPart
-    traceparent: Name | None = None
+    traceparent: Name | None = Field(None, description="The job's trace, and its root span")
     data: D
 
     def encode(self) -> bytes:
@@ -268,7 +269,7 @@ def _event(
     data: D,
     *,
     id_: EventId,
-    subject: str,
+    job: JobId,
     time: datetime,
     partitionkey: str,
     type_: str = "",
@@ -276,10 +277,11 @@ def _event(
     return envelope(
         id=id_,
         type=type_ or data.TYPE,
-        subject=subject,
+        subject=job,
         time=time,
         dataschema=dataschema(type(data)),
         partitionkey=partitionkey,
+        traceparent=ids.traceparent(job),
         data=data,
     )
 
@@ -290,7 +292,7 @@ def job_requested(data: JobRequested, *, at: datetime) -> Event[JobRequested]:
         Event[JobRequested],
         data,
         id_=ids.requested_event_id(data.job_id),
-        subject=data.job_id,
+        job=data.job_id,
         time=at,
         partitionkey=data.account_id,
     )
@@ -302,7 +304,7 @@ def work_dispatched(data: WorkDispatched, *, at: datetime) -> Event[WorkDispatch
         Event[WorkDispatched],
         data,
         id_=ids.dispatched_event_id(data.job_id, data.attempt),
-        subject=data.job_id,
+        job=data.job_id,
         time=at,
         partitionkey=data.job_id,
     )
@@ -314,7 +316,7 @@ def work_finished(data: WorkFinished) -> Event[WorkFinished]:
         Event[WorkFinished],
         data,
         id_=ids.finished_event_id(data.job_id, data.attempt),
-        subject=data.job_id,
+        job=data.job_id,
         time=data.finished_at,
         partitionkey=data.job_id,
     )
@@ -326,7 +328,7 @@ def usage_recorded(data: UsageRecorded) -> Event[UsageRecorded]:
         Event[UsageRecorded],
         data,
         id_=ids.usage_event_id(data.job_id),
-        subject=data.job_id,
+        job=data.job_id,
         time=data.ended_at,
         partitionkey=data.account_id,
     )
@@ -338,7 +340,7 @@ def job_changed(data: JobChanged) -> Event[JobChanged]:
         Event[JobChanged],
         data,
         id_=ids.transition_event_id(data.job_id, data.version),
-        subject=data.job_id,
+        job=data.job_id,
         time=data.at,
         partitionkey=data.account_id,
         type_=f"picmend.job.{data.state}",

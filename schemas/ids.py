@@ -60,6 +60,22 @@ def is_job_id(text: str) -> bool:
     return _JOB_ID.fullmatch(text) is not None
 
 
+def trace_of(job: JobId) -> tuple[int, int]:
+    """Return the trace id (16 bytes) and the root span id (8 bytes) of a job, as numbers.
+
+    Both are derived from the job's id, so that whoever handles the job knows them, after any
+    crash, and nobody has to remember them.
+    """
+    digest = hashlib.sha256(job.encode()).digest()
+    return int.from_bytes(digest[:16], "big"), int.from_bytes(digest[16:24], "big")
+
+
+def traceparent(job: JobId) -> str:
+    """Return the W3C `traceparent` of everything that is done for a job: its root span's."""
+    trace, span = trace_of(job)
+    return f"00-{trace:032x}-{span:016x}-01"
+
+
 def new_account_id() -> AccountId:
     """Return a fresh random account id."""
     return AccountId("acc_" + _base32(secrets.token_bytes(10)))

@@ -54,6 +54,7 @@ def _usage(job: Job, at: datetime) -> Message:
             amount=job.amount,
             unit=job.unit,
             environment=job.environment,
+            requested_at=job.requested_at,
             admitted_at=job.admitted_at,
             ended_at=at,
             input_bytes=job.source_bytes,
