@@ -41,7 +41,7 @@ def check(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     with _ledger(data_dir) as conn:
         findings: list[Finding | pipeline_check.Finding] = [
             *checks.check(conn),
-            *pipeline_check.check(conn, now=SystemClock().now()),
+            *pipeline_check.holds_agree(conn, now=SystemClock().now()),
         ]
         total = checks.ledger_sum(conn)
     if as_json:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.jobs.moves import MOVES
 from schemas import keys
 from schemas.errors import ErrorCode
 from schemas.ids import AccountId, JobId
 from schemas.operations import ImageFormat, OperationName, Parameters
-from schemas.states import Actor, JobState, Origin
+from schemas.states import TERMINAL, Actor, JobState, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,22 +131,7 @@ class Ending:
     report: dict[str, Any] | None = None
 
 
-_WAITING = frozenset({JobState.QUEUED, JobState.REVIEW, JobState.DISPATCHED})
 _STARTED = frozenset({JobState.QUEUED, JobState.DISPATCHED, JobState.RUNNING})
-_RUNNING = frozenset({JobState.RUNNING})
-
-_ENDS_FROM: dict[tuple[Actor, JobState], frozenset[JobState]] = {
-    (Actor.RESULTS, JobState.SUCCEEDED): _STARTED,
-    (Actor.RESULTS, JobState.FAILED): _RUNNING,
-    (Actor.RESULTS, JobState.REFUSED): _RUNNING,
-    (Actor.RESULTS, JobState.CANCELLED): _RUNNING,
-    (Actor.SWEEPER, JobState.FAILED): _RUNNING,
-    (Actor.SWEEPER, JobState.CANCELLED): _RUNNING,
-    (Actor.SWEEPER, JobState.EXPIRED): _WAITING,
-    (Actor.CLIENT, JobState.CANCELLED): _WAITING,
-    (Actor.OPERATOR, JobState.CANCELLED): _WAITING,
-    (Actor.OPERATOR, JobState.REJECTED): frozenset({JobState.REVIEW}),
-}
 
 
 def may_end(job: Job, ending: Ending) -> bool:
@@ -154,7 +140,7 @@ def may_end(job: Job, ending: Ending) -> bool:
     A success counts whatever attempt brought it: the work is done. Any other word of a
     worker counts only for the attempt that runs.
     """
-    if job.state not in _ENDS_FROM.get((ending.by, ending.to), frozenset()):
+    if ending.to not in TERMINAL or (job.state, ending.to, ending.by) not in MOVES:
         return False
     fenced = ending.by is Actor.RESULTS and ending.to is not JobState.SUCCEEDED
     return not fenced or ending.attempt == job.attempt

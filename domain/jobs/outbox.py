@@ -27,6 +27,14 @@ class Row:
     message: Message
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many messages wait, and since when the oldest does; None when none waits."""
+
+    count: int
+    oldest: datetime | None
+
+
 def put(conn: Connection, messages: Sequence[Message], at: datetime) -> None:
     """Add messages, in this order, and wake the relay when the transaction commits."""
     if not messages:
@@ -57,3 +65,22 @@ def head(conn: Connection, limit: int) -> list[Row]:
 def delete(conn: Connection, ids: Sequence[int]) -> None:
     """Remove messages that were sent."""
     conn.execute("DELETE FROM outbox WHERE id = ANY(%s)", (list(ids),))
+
+
+def waiting(conn: Connection) -> Waiting:
+    """Return how much waits to be sent."""
+    row = conn.execute("SELECT count(*), min(at) FROM outbox").fetchone()
+    return Waiting(*row) if row else Waiting(0, None)
+
+
+def about(conn: Connection, job_id: str) -> list[tuple[Row, datetime]]:
+    """Return the messages about a job that wait, with when each was put there, in order.
+
+    Every body names its job as the event's subject. Reads all that waits.
+    """
+    rows = conn.execute(
+        "SELECT id, topic, key, body, at FROM outbox"
+        " WHERE position(convert_to(%s, 'UTF8') IN body) > 0 ORDER BY id",
+        (f'"subject":"{job_id}"',),
+    ).fetchall()
+    return [(Row(id_, Message(topic, key, body)), at) for id_, topic, key, body, at in rows]

@@ -1,45 +1,78 @@
-"""Do jobs and their holds agree? What `domain.billing.checks` cannot see, knowing no jobs."""
+"""Does everything agree that the database alone can tell? One entry for all of its rules."""
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 
 from psycopg import Connection
+from psycopg.pq import TransactionStatus
 
+from domain.billing import checks as ledger
 from domain.billing import service as billing
-from domain.jobs import read
-from schemas.ids import JobId
+from domain.jobs import checks, outbox, read
+from domain.pipeline.agreement import STALE_AFTER, disagreements
+from domain.pipeline.findings import Finding, FindingCode, remedy
 from schemas.states import JobState
 
-STALE_AFTER = timedelta(seconds=60)
-"""How long a hold may stay open behind the end of its job, until its usage is recorded."""
-
-
-class FindingCode(StrEnum):
-    """What can be wrong between a job and its hold."""
-
-    STALE_HOLD = "stale_hold"
-    HOLD_WITHOUT_JOB = "hold_without_job"
-    JOB_WITHOUT_HOLD = "job_without_hold"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong: what, with which job."""
-
-    code: FindingCode
-    subject: JobId
-    detail: str
+__all__ = [
+    "STALE_AFTER",
+    "Finding",
+    "FindingCode",
+    "check",
+    "holds_agree",
+    "one_view",
+    "remedy",
+    "stale_holds",
+]
 
 
 def check(conn: Connection, *, now: datetime) -> list[Finding]:
-    """Return every job that disagrees with its hold; an empty list is the good answer.
+    """Return everything that is wrong, by code and subject; an empty list is the good answer.
+
+    The ledger's own rules; jobs against their transitions, holds, usage events, ids and the
+    jobs they retry; leases and expiries that nobody acts on; an outbox that is not sent.
+    What follows from a job's end has `STALE_AFTER` to come.
+
+    Safe while jobs move: everything is asked of one view, read-only, in a transaction of its
+    own, unless `conn` is in one already. That should then be REPEATABLE READ, or nothing may
+    move. Reads everything there is: about ten seconds for a million jobs.
+    """
+    with one_view(conn):
+        found = [
+            *(Finding(each.code, each.subject, each.detail) for each in ledger.check(conn)),
+            *(
+                Finding(FindingCode(each.rule), each.job_id, each.detail)
+                for each in checks.history(conn)
+            ),
+            *disagreements(conn, now=now),
+            *_holds_without_job(conn),
+            *overdue(conn, now=now),
+        ]
+    return sorted(found, key=lambda finding: (finding.code, finding.subject))
+
+
+def overdue(conn: Connection, *, now: datetime) -> list[Finding]:
+    """Return what should have been done `STALE_AFTER` ago: by the sweeper, by the relay."""
+    before = now - STALE_AFTER
+    waiting = outbox.waiting(conn)
+    found = [
+        Finding(FindingCode(each.rule), each.job_id, each.detail)
+        for each in checks.overdue(conn, before=before)
+    ]
+    if waiting.oldest is not None and waiting.oldest < before:
+        detail = f"{waiting.count} messages wait, the oldest since {waiting.oldest.isoformat()}"
+        found.append(Finding(FindingCode.OUTBOX_OLD, "outbox", detail))
+    return found
+
+
+def holds_agree(conn: Connection, *, now: datetime) -> list[Finding]:
+    """Return every job under way, and every open hold, that lacks its other half.
 
     Safe while jobs move, if each statement sees what was committed before it: the default,
     READ COMMITTED. Reads as much as there are jobs under way and open holds.
     """
     return sorted(
-        stale_holds(conn, now=now) + jobs_without_hold(conn),
+        stale_holds(conn, now=now) + _jobs_without_hold(conn),
         key=lambda finding: (finding.code, finding.subject),
     )
 
@@ -49,26 +82,41 @@ def stale_holds(conn: Connection, *, now: datetime) -> list[Finding]:
 
     The first means that a usage event is lost or was refused, or that billing stands still.
     """
-    held = billing.open_holds(conn)
-    standing = read.standing(conn, held)
-    missing = [
-        Finding(FindingCode.HOLD_WITHOUT_JOB, job_id, "the hold is open, there is no such job")
-        for job_id in held - standing.keys()
-    ]
     stale = [
         Finding(
             FindingCode.STALE_HOLD,
             job_id,
             f"{state} at {ended_at.isoformat()}, and its hold is still open",
         )
-        for job_id, (state, ended_at) in standing.items()
+        for job_id, (state, ended_at) in read.standing(conn, billing.open_holds(conn)).items()
         if ended_at is not None and now - ended_at > STALE_AFTER
     ]
-    return missing + stale
+    return _holds_without_job(conn) + stale
 
 
-def jobs_without_hold(conn: Connection) -> list[Finding]:
-    """Return the jobs that are queued, dispatched or running without an open hold."""
+@contextmanager
+def one_view(conn: Connection) -> Iterator[None]:
+    """Let all questions see one moment, in a read-only transaction that ends with the block.
+
+    In a transaction that is open already they see what it lets them see.
+    """
+    if conn.info.transaction_status is not TransactionStatus.IDLE:
+        yield
+        return
+    with conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+
+
+def _holds_without_job(conn: Connection) -> list[Finding]:
+    held = billing.open_holds(conn)
+    return [
+        Finding(FindingCode.HOLD_WITHOUT_JOB, job_id, "the hold is open, there is no such job")
+        for job_id in held - read.standing(conn, held).keys()
+    ]
+
+
+def _jobs_without_hold(conn: Connection) -> list[Finding]:
     under_way = read.holding_money(conn)
     suspects = under_way - billing.open_holds(conn, list(under_way))
     # Some may have ended, and been charged, between the two questions: those that are under

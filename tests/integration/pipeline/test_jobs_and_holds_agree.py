@@ -14,8 +14,7 @@ from typer.testing import CliRunner
 
 from domain.billing import service as billing
 from domain.billing.model import NewHold
-from domain.pipeline.check import STALE_AFTER, Finding, FindingCode, check, stale_holds
-from schemas.ids import JobId
+from domain.pipeline.check import STALE_AFTER, Finding, FindingCode, holds_agree, stale_holds
 from schemas.states import JobState
 from streams.billing import usage_of
 from tests.integration.pipeline.pipeline_world import (
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 SECOND = timedelta(seconds=1)
 
 
-def found(world: World) -> list[tuple[FindingCode, JobId]]:
-    findings = check(world.conn, now=world.clock.now())
+def found(world: World) -> list[tuple[str, str]]:
+    findings = holds_agree(world.conn, now=world.clock.now())
     world.conn.commit()
     return [(finding.code, finding.subject) for finding in findings]
 
@@ -88,7 +87,8 @@ def test_a_job_under_way_whose_hold_is_closed_is_found_at_once(world: World) -> 
     billing.record_usage(world.conn, forged, at=world.clock.now())
 
     assert {
-        (finding.code, finding.subject) for finding in check(world.conn, now=world.clock.now())
+        (finding.code, finding.subject)
+        for finding in holds_agree(world.conn, now=world.clock.now())
     } == {(FindingCode.JOB_WITHOUT_HOLD, queued), (FindingCode.JOB_WITHOUT_HOLD, running)}
     world.conn.rollback()
 
@@ -98,7 +98,7 @@ def test_an_open_hold_of_no_job_is_found(world: World) -> None:
     nobody = world.candidate(account).job_id
     billing.post_holds(world.conn, [NewHold(nobody, account, 1, "CNY", world.clock.now())])
 
-    (finding,) = check(world.conn, now=world.clock.now())
+    (finding,) = holds_agree(world.conn, now=world.clock.now())
 
     assert (finding.code, finding.subject) == (FindingCode.HOLD_WITHOUT_JOB, nobody)
     world.conn.rollback()
@@ -118,7 +118,7 @@ def test_jobs_that_end_and_are_charged_meanwhile_are_not_taken_for_lost(world: W
         living = threads.submit(live, 40)
         looks = 0
         while not living.done():
-            assert check(looking, now=world.clock.now()) == []
+            assert holds_agree(looking, now=world.clock.now()) == []
             looking.commit()
             looks += 1
         living.result()
