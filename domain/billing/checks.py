@@ -148,6 +148,14 @@ def ledger_sum(conn: Connection[object]) -> int:
         return int(row[0]) if row else 0
 
 
+def balances_sum(conn: Connection[object]) -> int:
+    """Return the sum of all balances: as `ledger_sum`, from one row per ledger account."""
+    with conn.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute("SELECT coalesce(sum(balance), 0) FROM ledger_accounts")
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
+
 def _finding(row: TupleRow) -> Finding:
     code, subject, detail = row
     return Finding(FindingCode(code), str(subject), str(detail))
