@@ -190,9 +190,9 @@ class KafkaPythonConsumer:
         self._held_back = frozenset(topics)
         self._apply_holds()
 
-    def assigned(self) -> bool:
-        """Tell whether partitions have been given to this consumer."""
-        return bool(self._consumer.assignment())
+    def partitions(self) -> frozenset[tuple[str, int]]:
+        """Return the partitions that have been given to this consumer, as (topic, number)."""
+        return frozenset((at.topic, at.partition) for at in self._consumer.assignment())
 
     def close(self) -> None:
         """Leave the group."""

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
 
     api_host: str = "127.0.0.1"
     api_port: int = 8000
+    monitor_host: str = Field("127.0.0.1", description="Where /metrics and /health listen")
+    monitor_port: int = Field(0, ge=0, le=65535, description="Their port; 0: any free one")
     data_dir: Path = Field(Path(".picmend"), description="State, logs and work files")
     log_level: str = "INFO"
 

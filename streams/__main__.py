@@ -1,19 +1,23 @@
 """`python -m streams`: the agents and the tasks beside them, in one process."""
 
 import asyncio
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
 import faust
 import uvloop
+from faust.types import TP
 
-from infra import logs, ready
+from infra import logs
 from infra.clock import SystemClock
 from infra.dead_letters import DeadLetters
 from infra.kafka import Admin, KafkaPythonProducer
 from infra.kafka_lag import STREAMS, Group, LagReader
+from infra.monitor import Monitor
 from infra.object_store import from_settings
 from infra.postgres import Alone, open_pool
+from infra.pulse import LOOP_S, Pulse
 from infra.settings import Settings, settings
 from schemas import topics
 from streams.admission import Admission
@@ -34,8 +38,14 @@ from streams.uploads import Announcer
 STOPPING_S = 2.0
 """How long a stop waits for the turn that a task takes."""
 
+_BEAT_S = 1.0
 
-def build(config: Settings) -> tuple[faust.App, list[TaskThread]]:
+
+Carry = Callable[[Stage[Any], DeadLetters], Supervised[Any]]
+"""Makes what carries the batches of one stage through."""
+
+
+def build(config: Settings, *, carry: Carry = Supervised) -> tuple[faust.App, list[TaskThread]]:
     """Put the process together: every agent attached, every task ready to start."""
     url = config.database_url.get_secret_value()
     clock = SystemClock()
@@ -56,7 +66,7 @@ def build(config: Settings) -> tuple[faust.App, list[TaskThread]]:
     app = make_app(config)
     dead_letters = DeadLetters(producer, clock)
     for stage in stages:
-        attach(app, stage, Supervised(stage, dead_letters))
+        attach(app, stage, carry(stage, dead_letters))
     tasks = [
         TaskThread(Relay(producer), Alone.RELAY, url),
         TaskThread(Dispatcher(caps(config), clock), Alone.DISPATCHER, url),
@@ -82,11 +92,18 @@ def main() -> None:
     """Run until SIGTERM or Ctrl-C; what is in hand is finished first."""
     config = settings()
     logs.configure(config.log_level)
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    app, tasks = build(config)
+    with Monitor(host=config.monitor_host, port=config.monitor_port) as monitor:
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+        app, tasks = build(config)
+        run(config, monitor, app, tasks)
+
+
+def run(config: Settings, monitor: Monitor, app: faust.App, tasks: Sequence[TaskThread]) -> None:
+    """Run what was put together, watched by `monitor`, until SIGTERM or Ctrl-C."""
+    _watch(monitor, app)
     for task in tasks:
+        monitor.watch(task.pulse)
         task.start()
-    app.on_partitions_assigned.connect(_tell_ready)
     worker = faust.Worker(
         app, loglevel=config.log_level, override_logging=False, quiet=True, redirect_stdouts=False
     )
@@ -99,8 +116,26 @@ def main() -> None:
             task.join(STOPPING_S)
 
 
-async def _tell_ready(*_: object, **__: object) -> None:
-    ready.tell()
+def _watch(monitor: Monitor, app: faust.App) -> None:
+    """Let the monitor know whether the event loop turns, and which partitions are this app's."""
+    pulse = Pulse("event-loop", within_s=LOOP_S)
+    monitor.watch(pulse)
+
+    async def beat() -> None:
+        while not app.should_stop:
+            pulse.beat()
+            await asyncio.sleep(_BEAT_S)
+
+    def assigned(_: object, now: Collection[TP], **__: object) -> None:
+        monitor.consumes((at.topic, at.partition) for at in now)
+        monitor.tell_ready()
+
+    def revoked(*_: object, **__: object) -> None:
+        monitor.consumes(None)
+
+    app.task(beat)
+    app.on_partitions_assigned.connect(assigned)
+    app.on_partitions_revoked.connect(revoked)
 
 
 if __name__ == "__main__":

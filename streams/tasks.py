@@ -7,6 +7,7 @@ from psycopg import Connection
 
 from infra.logs import logger
 from infra.postgres import Alone, alone, listen, wait_notified
+from infra.pulse import TURN_S, Pulse
 from infra.world import WORLD_ERRORS
 from streams.supervised import end_process
 
@@ -41,11 +42,13 @@ class TaskThread(threading.Thread):
     """Runs a task while it holds the task's lock, until told to stop.
 
     An error of the world begins anew; any other ends the process, whose supervisor starts it
-    again.
+    again. Its pulse beats with every turn, and while it waits for the world or for its lock.
     """
 
-    def __init__(self, task: Task, lock: Alone, url: str) -> None:
+    def __init__(self, task: Task, lock: Alone, url: str, *, pulse: Pulse | None = None) -> None:
+        """Prepare it; a task whose turns may be long beats a `pulse` of its own in them."""
         super().__init__(name=lock.name.lower(), daemon=True)
+        self.pulse = pulse or Pulse(self.name, within_s=TURN_S)
         self._task = task
         self._lock = lock
         self._url = url
@@ -58,6 +61,7 @@ class TaskThread(threading.Thread):
     def run(self) -> None:
         """See `threading.Thread`."""
         while not self._stopping.is_set():
+            self.pulse.beat(stands_by=self.pulse.stands_by)
             try:
                 self._run_alone()
             except WORLD_ERRORS as error:
@@ -70,12 +74,14 @@ class TaskThread(threading.Thread):
     def _run_alone(self) -> None:
         with alone(self._url, self._lock) as conn:
             if conn is None:
+                self.pulse.beat(stands_by=True)
                 self._stopping.wait(STANDBY_S)
                 return
             _log.info("task_alone", task=self.name)
             if self._task.channel:
                 listen(conn, self._task.channel)
             while not self._stopping.is_set():
+                self.pulse.beat()
                 if not self._task.step(conn):
                     self._wait(conn)
 

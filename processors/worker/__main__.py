@@ -12,12 +12,14 @@ import torch
 
 from domain.jobs.model import Job
 from domain.pipeline.claim import claim_batch, renew_leases
-from infra import logs, ready
+from infra import logs
 from infra.clock import Clock, SystemClock
 from infra.kafka import KafkaPythonConsumer, KafkaPythonProducer
 from infra.kafka_lag import WORKERS
+from infra.monitor import Monitor
 from infra.object_store import from_settings
 from infra.postgres import Pool, open_pool
+from infra.pulse import TURN_S, Pulse
 from infra.settings import Settings, settings
 from processors.images.decoder import Decoder
 from processors.images.limits import DecodeLimits
@@ -64,11 +66,12 @@ def main() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    run(config, stopping)
+    with Monitor(host=config.monitor_host, port=config.monitor_port) as monitor:
+        run(config, stopping, monitor)
 
 
-def run(config: Settings, stopping: threading.Event) -> None:
-    """Put the worker together, and let it work until `stopping` is set."""
+def run(config: Settings, stopping: threading.Event, monitor: Monitor) -> None:
+    """Put the worker together, and let it work until `stopping` is set, watched by `monitor`."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     clock = SystemClock()
     pool = open_pool(
@@ -110,9 +113,11 @@ def run(config: Settings, stopping: threading.Event) -> None:
             time=clock,
             slots=capacity,
         )
+        turns, renewals = Pulse("loop", within_s=TURN_S), Pulse("leases", within_s=TURN_S)
+        monitor.watch(turns, renewals)
         renewing = threading.Thread(
             target=_keep_renewing,
-            args=(leases, config.lease_renewal_s, stopping),
+            args=(leases, config.lease_renewal_s, stopping, renewals),
             name="leases",
             daemon=True,
         )
@@ -120,8 +125,11 @@ def run(config: Settings, stopping: threading.Event) -> None:
         told = False
         while not stopping.is_set():
             worker.step()
-            if not told and consumer.assigned():
-                ready.tell()
+            turns.beat()
+            held = consumer.partitions()
+            monitor.consumes(held, full=worker.full())
+            if not told and held:
+                monitor.tell_ready()
                 told = True
         if not worker.drain(DRAIN_S):
             _log.warning("left_running", worker=name)
@@ -131,8 +139,9 @@ def run(config: Settings, stopping: threading.Event) -> None:
     os._exit(0)
 
 
-def _keep_renewing(leases: Leases, every_s: float, stopping: threading.Event) -> None:
+def _keep_renewing(leases: Leases, every_s: float, stopping: threading.Event, pulse: Pulse) -> None:
     while not stopping.wait(every_s):
+        pulse.beat()
         leases.renew_all()
 
 

@@ -97,6 +97,10 @@ class Worker:
                     return False
         return True
 
+    def full(self) -> frozenset[str]:
+        """Return the topics of the operations whose slots are all taken."""
+        return frozenset(topics.work(op) for op in self._slots if self._free(op) <= 0)
+
     def _poll_time(self) -> float:
         """Wait for a slot rather than for Kafka while there is more here than fits."""
         if not any(self._waiting.values()):
