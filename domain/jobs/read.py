@@ -8,10 +8,10 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from domain.jobs.model import Job
-from domain.jobs.rows import job_from_row
+from domain.jobs.rows import COLUMNS, job_from_row
 from schemas.errors import ErrorCode
 from schemas.ids import JobId, is_job_id
-from schemas.states import JobState
+from schemas.states import Actor, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,26 @@ class JobCounts:
     by_code: dict[ErrorCode, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of a job: where it came to, by whom, in which attempt, with which code."""
+
+    version: int
+    state: JobState
+    attempt: int
+    by: Actor
+    code: ErrorCode | None
+    at: datetime
+
+
 def of_account(conn: Connection, account_id: str, job_id: str) -> Job | None:
     """Return an account's job; None when there is none, or it is another account's."""
     if not is_job_id(job_id):
         return None
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
-            "SELECT * FROM jobs WHERE id = %s AND account_id = %s", (job_id, account_id)
+            "SELECT " + COLUMNS + " FROM jobs WHERE id = %s AND account_id = %s",
+            (job_id, account_id),
         ).fetchone()
     return job_from_row(row) if row else None
 
@@ -53,7 +66,7 @@ def page(
     """Return up to `limit` of an account's jobs, newest first, older than `before_seq`."""
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "SELECT * FROM jobs WHERE account_id = %(account)s"
+            "SELECT " + COLUMNS + " FROM jobs WHERE account_id = %(account)s"
             " AND (%(before)s::bigint IS NULL OR seq < %(before)s)"
             " AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s))"
             " AND (%(codes)s::text[] IS NULL OR code = ANY(%(codes)s))"
@@ -105,6 +118,29 @@ def standing(
         "SELECT id, state, ended_at FROM jobs WHERE id = ANY(%s)", (list(job_ids),)
     ).fetchall()
     return {JobId(id_): (JobState(state), ended_at) for id_, state, ended_at in rows}
+
+
+def transitions(conn: Connection, job_id: JobId) -> list[Transition]:
+    """Return the steps of a job, in order."""
+    rows = conn.execute(
+        "SELECT version, state, attempt, by, code, at FROM transitions"
+        " WHERE job_id = %s ORDER BY version",
+        (job_id,),
+    ).fetchall()
+    return [
+        Transition(
+            version, JobState(state), attempt, Actor(by), ErrorCode(code) if code else None, at
+        )
+        for version, state, attempt, by, code, at in rows
+    ]
+
+
+def retries_of(conn: Connection, job_id: JobId) -> list[JobId]:
+    """Return the jobs that retry a job: one, or none."""
+    rows = conn.execute(
+        "SELECT id FROM jobs WHERE retry_of = %s ORDER BY seq", (job_id,)
+    ).fetchall()
+    return [JobId(row[0]) for row in rows]
 
 
 def holding_money(conn: Connection) -> set[JobId]:
