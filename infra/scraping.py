@@ -6,7 +6,7 @@ of a second at most, and does without what is not there then.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from infra import metrics
@@ -33,7 +33,7 @@ class Source(Generic[T]):
         read: Callable[[], T],
         *,
         fresh_s: float = 5.0,
-        usable_s: float = 15.0,
+        usable_s: float = 45.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare it. `read` may raise anything: it is logged, and the scrape does without."""
@@ -53,13 +53,19 @@ class Source(Generic[T]):
         self._reading = threading.Thread(target=self._keep, name=f"scrape-{self.name}", daemon=True)
         self._reading.start()
 
-    def answer(self, wait_s: float) -> T | None:
-        """Return what was read, waiting so long for it; None, and an error counted, without it."""
-        if self._reading is not None:
-            self._reading.join(max(0.0, wait_s))
+    def answer(self, deadline: float) -> T | None:
+        """Return what was read last, or None when there is nothing usable.
+
+        Waits for who reads until `deadline`, of `time.monotonic`. A read that failed counts as
+        an error, and so does one that is not done while nothing else is usable.
+        """
+        reading = self._reading
+        if reading is not None:
+            reading.join(max(0.0, deadline - time.monotonic()))
         kept = self._value
         if kept is None or self._clock() - kept[0] > self._usable_s:
-            self._errors.inc()
+            if reading is not None and reading.is_alive():
+                self._errors.inc()
             return None
         return kept[1]
 
@@ -70,14 +76,7 @@ class Source(Generic[T]):
         try:
             value = self._read()
         except Exception as error:  # noqa: BLE001 - whatever is wrong, the next scrape tries again
+            self._errors.inc()
             _log.warning("not_scraped", source=self.name, error=repr(error))
         else:
             self._value = (self._clock(), value)
-
-
-def ask_all(sources: Sequence[Source[T]], *, wait_s: float = WAIT_S) -> list[T | None]:
-    """Return what each source tells, having waited `wait_s` for all of them together."""
-    deadline = time.monotonic() + wait_s
-    for source in sources:
-        source.ask()
-    return [source.answer(deadline - time.monotonic()) for source in sources]

@@ -1,0 +1,161 @@
+"""What the servers know of the whole system, as metrics: read when they are asked for.
+
+Each streams process tells it, so that one is enough; of several, the numbers are the same.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from domain.billing.checks import balances_sum
+from domain.jobs.backlog import Backlog, Waiting, backlog
+from domain.pipeline.check import STALE_AFTER
+from domain.pipeline.uncharged import count_stale_holds
+from infra import metrics
+from infra.clock import Clock
+from infra.kafka import BrokerUnavailableError
+from infra.kafka_lag import STREAMS, WORKERS, LagReader, TopicProgress
+from infra.postgres import Pool
+from infra.scraping import WAIT_S, Source
+
+GROUPS: Final = (STREAMS, WORKERS)
+
+_LEDGER_FRESH_S: Final = 60.0
+_DESCRIBED: Final = (
+    metrics.JOBS,
+    metrics.OLDEST_JOB,
+    metrics.OLDEST_UNENDED,
+    metrics.OUTBOX_MESSAGES,
+    metrics.OUTBOX_OLDEST,
+    metrics.STALE_HOLDS,
+    metrics.LEDGER_SUM,
+    metrics.LAG_MESSAGES,
+    metrics.LAG_SECONDS,
+    metrics.DATA_FREE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the database tells of jobs and holds."""
+
+    backlog: Backlog
+    stale_holds: int
+
+
+class Scraped(Collector):
+    """Tells what waits, since when, and how far the consumers are behind.
+
+    It answers within half a second, whatever is away: what a server did not tell is left out,
+    and counted in `picmend_scrape_errors_total`.
+    """
+
+    def __init__(self, pool: Pool, bootstrap: str, clock: Clock, *, data_dir: Path) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._data_dir = data_dir
+        self._lags = _Lags(bootstrap)
+        self._database = Source("database", self._standing)
+        self._ledger = Source(
+            "ledger", self._sum, fresh_s=_LEDGER_FRESH_S, usable_s=_LEDGER_FRESH_S * 2
+        )
+        self._kafka = Source("kafka", self._lags.read)
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """Name what `collect` gives, so that registering asks no server."""
+        return [one.family() for one in _DESCRIBED]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """See `Collector`."""
+        deadline = time.monotonic() + WAIT_S
+        self._database.ask()
+        self._ledger.ask()
+        self._kafka.ask()
+        standing, total = self._database.answer(deadline), self._ledger.answer(deadline)
+        lags = self._kafka.answer(deadline)
+        now = self._clock.now()
+        if standing is not None:
+            yield from _of_standing(standing, now)
+        if total is not None:
+            yield _single(metrics.LEDGER_SUM, total)
+        if lags is not None:
+            yield from _of_lags(lags, now)
+        if self._data_dir.exists():
+            yield _single(metrics.DATA_FREE, shutil.disk_usage(self._data_dir).free)
+
+    def _standing(self) -> Standing:
+        with self._pool.connection() as conn:
+            return Standing(
+                backlog(conn),
+                count_stale_holds(conn, ended_before=self._clock.now() - STALE_AFTER),
+            )
+
+    def _sum(self) -> int:
+        with self._pool.connection() as conn:
+            return balances_sum(conn)
+
+
+class _Lags:
+    """Keeps a reader of lags, and makes another when it failed. For one thread at a time."""
+
+    def __init__(self, bootstrap: str, make: Callable[[str], LagReader] = LagReader) -> None:
+        self._bootstrap = bootstrap
+        self._make = make
+        self._reader: LagReader | None = None
+
+    def read(self) -> Sequence[TopicProgress]:
+        reader = self._reader = self._reader or self._make(self._bootstrap)
+        try:
+            return [one for group in GROUPS for one in reader.read(group, ages=True)]
+        except BrokerUnavailableError:
+            self._reader = None
+            reader.close()
+            raise
+
+
+def _of_standing(standing: Standing, now: datetime) -> Iterable[GaugeMetricFamily]:
+    waiting = standing.backlog
+    counts, ages = metrics.JOBS.family(), metrics.OLDEST_JOB.family()
+    for state, jobs in waiting.jobs.items():
+        counts.add_metric([state], jobs.count)
+        ages.add_metric([state], _age(jobs.since, now))
+    yield counts
+    yield ages
+    yield _single(metrics.OLDEST_UNENDED, _age(waiting.oldest_request, now))
+    yield from _of_outbox(waiting.outbox, now)
+    yield _single(metrics.STALE_HOLDS, standing.stale_holds)
+
+
+def _of_outbox(outbox: Waiting, now: datetime) -> Iterable[GaugeMetricFamily]:
+    yield _single(metrics.OUTBOX_MESSAGES, outbox.count)
+    yield _single(metrics.OUTBOX_OLDEST, _age(outbox.since, now))
+
+
+def _of_lags(lags: Sequence[TopicProgress], now: datetime) -> Iterable[GaugeMetricFamily]:
+    messages, seconds = metrics.LAG_MESSAGES.family(), metrics.LAG_SECONDS.family()
+    for one in lags:
+        labels = [one.group, one.topic]
+        messages.add_metric(labels, one.lag)
+        if one.oldest_ms is not None:
+            seconds.add_metric(labels, max(0.0, now.timestamp() - one.oldest_ms / 1000))
+        elif one.lag == 0:
+            seconds.add_metric(labels, 0)
+    yield messages
+    yield seconds
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds()) if since else 0.0
+
+
+def _single(metric: metrics.Described, value: float) -> GaugeMetricFamily:
+    family = metric.family()
+    family.add_metric([], value)
+    return family
