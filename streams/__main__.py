@@ -18,6 +18,7 @@ from infra.monitor import Monitor
 from infra.object_store import from_settings
 from infra.postgres import Alone, open_pool
 from infra.pulse import LOOP_S, Pulse
+from infra.schema_version import require_schema
 from infra.settings import Settings, settings
 from schemas import topics
 from streams.admission import Admission
@@ -92,6 +93,7 @@ def main() -> None:
     """Run until SIGTERM or Ctrl-C; what is in hand is finished first."""
     config = settings()
     logs.configure(config.log_level)
+    require_schema(config.database_url.get_secret_value())
     with Monitor(host=config.monitor_host, port=config.monitor_port) as monitor:
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
         app, tasks = build(config)

@@ -2,12 +2,26 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from domain.jobs.model import Header, Job, NewJob, Result, StoredObject
 from schemas.errors import ErrorCode
 from schemas.operations import ImageFormat, parse_parameters
 from schemas.states import JobState, Origin
+
+COLUMNS: Final = (
+    "jobs.id, jobs.seq, jobs.account_id, jobs.origin, jobs.environment, jobs.retry_of,"
+    " jobs.preset, jobs.operation, jobs.parameters, jobs.bucket, jobs.source_key,"
+    " jobs.source_etag, jobs.source_version_id, jobs.source_bytes, jobs.mask_key, jobs.mask_etag,"
+    " jobs.mask_version_id, jobs.format, jobs.width, jobs.height, jobs.has_alpha, jobs.state,"
+    " jobs.version, jobs.attempt, jobs.lease_losses, jobs.code, jobs.detail,"
+    " jobs.cancel_requested, jobs.worker, jobs.lease_until, jobs.amount, jobs.unit,"
+    " jobs.requested_at, jobs.admitted_at, jobs.expires_at, jobs.dispatched_at, jobs.started_at,"
+    " jobs.ended_at, jobs.result_key, jobs.result_etag, jobs.result_bytes,"
+    " jobs.result_media_type, jobs.result_width, jobs.result_height, jobs.report"
+)
+"""The columns of a job, by name: a session keeps its statements prepared, and one that asked for
+`*` would fail once a migration has added a column."""
 
 
 def job_from_row(row: dict[str, Any]) -> Job:

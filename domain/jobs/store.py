@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from domain.jobs.model import Ending, Job, NewJob
-from domain.jobs.rows import job_from_row, new_rows
+from domain.jobs.rows import COLUMNS, job_from_row, new_rows
 from schemas.errors import ErrorCode
 from schemas.ids import JobId
 from schemas.states import Actor
@@ -41,7 +41,7 @@ def insert(conn: Connection, jobs: Sequence[NewJob]) -> list[Job]:
         rows = cursor.execute(
             "INSERT INTO jobs (" + _NEW + ")"
             " SELECT " + _NEW + " FROM jsonb_populate_recordset(NULL::jobs, %s::jsonb)"
-            " ON CONFLICT (id) DO NOTHING RETURNING *",
+            " ON CONFLICT (id) DO NOTHING RETURNING " + COLUMNS,
             (new_rows(jobs),),
         ).fetchall()
     return [job_from_row(row) for row in rows]
@@ -55,7 +55,7 @@ def reject_new(
         rows = cursor.execute(
             "UPDATE jobs SET state = 'rejected', code = %s, detail = r.detail, ended_at = %s"
             " FROM unnest(%s::text[], %s::text[]) AS r (id, detail)"
-            " WHERE jobs.id = r.id AND state = 'queued' AND version = 1 RETURNING jobs.*",
+            " WHERE jobs.id = r.id AND state = 'queued' AND version = 1 RETURNING " + COLUMNS,
             (code, at, list(details), list(details.values())),
         ).fetchall()
     return [job_from_row(row) for row in rows]
@@ -64,7 +64,7 @@ def reject_new(
 def get(conn: Connection, job_id: str) -> Job | None:
     """Return a job, or None."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        row = cursor.execute("SELECT * FROM jobs WHERE id = %s", (job_id,)).fetchone()
+        row = cursor.execute("SELECT " + COLUMNS + " FROM jobs WHERE id = %s", (job_id,)).fetchone()
     return job_from_row(row) if row else None
 
 
@@ -72,7 +72,8 @@ def lock(conn: Connection, job_ids: Collection[JobId]) -> dict[JobId, Job]:
     """Return jobs, locked until the transaction ends."""
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "SELECT * FROM jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (list(job_ids),)
+            "SELECT " + COLUMNS + " FROM jobs WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+            (list(job_ids),),
         ).fetchall()
     return {row["id"]: job_from_row(row) for row in rows}
 
@@ -103,7 +104,7 @@ def end(conn: Connection, endings: Collection[Ending], at: datetime) -> list[Job
             " result_media_type = e.result_media_type, result_width = e.result_width,"
             " result_height = e.result_height, report = e.report"
             " FROM jsonb_populate_recordset(NULL::jobs, %s::jsonb) AS e"
-            " WHERE jobs.id = e.id AND jobs.ended_at IS NULL RETURNING jobs.*",
+            " WHERE jobs.id = e.id AND jobs.ended_at IS NULL RETURNING " + COLUMNS,
             (at, json.dumps(rows)),
         ).fetchall()
     return [job_from_row(row) for row in ended]
@@ -116,7 +117,7 @@ def dispatch(conn: Connection, job_ids: Collection[JobId], at: datetime) -> list
             "WITH chosen AS (SELECT id FROM jobs WHERE id = ANY(%s) AND state = 'queued'"
             " ORDER BY id FOR UPDATE SKIP LOCKED)"
             " UPDATE jobs SET state = 'dispatched', attempt = attempt + 1, dispatched_at = %s,"
-            " version = version + 1 FROM chosen WHERE jobs.id = chosen.id RETURNING jobs.*",
+            " version = version + 1 FROM chosen WHERE jobs.id = chosen.id RETURNING " + COLUMNS,
             (list(job_ids), at),
         ).fetchall()
     return [job_from_row(row) for row in rows]
@@ -144,7 +145,7 @@ def claim(
             " WHERE state = 'dispatched' AND expires_at > %s AND account_id = ANY(%s)"
             " ORDER BY jobs.id FOR UPDATE OF jobs)"
             " UPDATE jobs SET state = 'running', worker = %s, lease_until = %s, started_at = %s,"
-            " version = version + 1 FROM chosen WHERE jobs.id = chosen.id RETURNING jobs.*",
+            " version = version + 1 FROM chosen WHERE jobs.id = chosen.id RETURNING " + COLUMNS,
             (
                 [job for job, _ in attempts],
                 [attempt for _, attempt in attempts],
@@ -207,7 +208,7 @@ def requeue_unclaimed(
             " AND (dispatched_at < %s OR account_id = ANY(%s))"
             " ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)"
             " UPDATE jobs SET state = 'queued', version = version + 1, dispatched_at = NULL"
-            " FROM chosen WHERE jobs.id = chosen.id RETURNING jobs.*",
+            " FROM chosen WHERE jobs.id = chosen.id RETURNING " + COLUMNS,
             (before, list(barred), limit),
         ).fetchall()
     return [job_from_row(row) for row in rows]
@@ -217,7 +218,7 @@ def lock_leaseless(conn: Connection, before: datetime, limit: int) -> list[Job]:
     """Return running jobs whose lease ended before a time, locked."""
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(
-            "SELECT * FROM jobs WHERE state = 'running' AND lease_until < %s"
+            "SELECT " + COLUMNS + " FROM jobs WHERE state = 'running' AND lease_until < %s"
             " ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED",
             (before, limit),
         ).fetchall()
@@ -231,7 +232,7 @@ def requeue_leaseless(conn: Connection, job_ids: Collection[JobId]) -> list[Job]
             "UPDATE jobs SET state = 'queued', version = version + 1, worker = NULL,"
             " lease_until = NULL, started_at = NULL, dispatched_at = NULL,"
             " lease_losses = lease_losses + 1"
-            " WHERE id = ANY(%s) AND state = 'running' RETURNING *",
+            " WHERE id = ANY(%s) AND state = 'running' RETURNING " + COLUMNS,
             (list(job_ids),),
         ).fetchall()
     return [job_from_row(row) for row in rows]

@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from infra import migrations
 from infra.kafka_topics import TopicCreationError, TopicsReport, create_topics
+from infra.migrations import LockedOutError, Tell, TooSlowError
 from infra.settings import Settings
 from infra.stack.errors import StackError
 from infra.stack.native_store import StoreAccess, create_bucket
@@ -48,14 +49,17 @@ class Prepared:
     bucket_made: bool
 
 
-def prepare(settings: Settings, *, migrate: bool = True, store: bool = True) -> Prepared:
+def prepare(
+    settings: Settings, *, migrate: bool = True, store: bool = True, tell: Tell | None = None
+) -> Prepared:
     """Bring the servers that `settings` name to what this version of picmend needs.
 
     Migrates the database, makes missing topics and, with `store`, a missing bucket. Safe to
-    run again, and by several at once. Raises `StackError` with what to do about it.
+    run again, and by several at once. `tell` is told each step of the schema that was done,
+    and each wait for a lock. Raises `StackError` with what to do about it.
     """
     if migrate:
-        _migrate(settings)
+        _migrate(settings, tell)
     try:
         topics = create_topics(settings.kafka_bootstrap, replication=settings.kafka_replication)
     except TopicCreationError as error:
@@ -77,13 +81,15 @@ def prepare(settings: Settings, *, migrate: bool = True, store: bool = True) -> 
     return Prepared(topics=topics, bucket_made=made)
 
 
-def _migrate(settings: Settings) -> None:
+def _migrate(settings: Settings, tell: Tell | None) -> None:
     if settings.migrations_url is None:
         raise StackError(
             "PICMEND_MIGRATIONS_URL is not set; it must reach the database as its owner"
         )
     try:
-        migrations.upgrade(settings.migrations_url.get_secret_value())
+        migrations.upgrade(settings.migrations_url.get_secret_value(), tell=tell)
+    except (LockedOutError, TooSlowError) as error:
+        raise StackError(f"the schema is not the newest: {error}") from error
     except OperationalError as error:
         raise StackError(f"cannot migrate, Postgres does not answer: {error}") from error
     except SQLAlchemyError as error:

@@ -20,6 +20,7 @@ from infra.monitor import Monitor
 from infra.object_store import from_settings
 from infra.postgres import Pool, open_pool
 from infra.pulse import TURN_S, Pulse
+from infra.schema_version import require_schema
 from infra.settings import Settings, settings
 from processors.images.decoder import Decoder
 from processors.images.limits import DecodeLimits
@@ -61,6 +62,7 @@ def main() -> None:
     """Run until SIGTERM or Ctrl-C."""
     config = settings()
     logs.configure(config.log_level)
+    require_schema(config.database_url.get_secret_value())
     if config.torch_threads:
         torch.set_num_threads(config.torch_threads)
     stopping = threading.Event()
