@@ -12,6 +12,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cli.books import print_json, print_table, transaction
 from cli.context import EXIT_FAILED, fail, load_settings
+from cli.story.record import record
+from cli.story.show import show
 from domain.billing import money
 from domain.jobs import read, store
 from domain.jobs.model import Job
@@ -25,6 +27,7 @@ from schemas.errors import ErrorCode
 from schemas.states import TERMINAL, Actor, JobState
 
 app = typer.Typer(name="jobs", help="List, show, cancel and retry jobs.", no_args_is_help=True)
+app.command()(show)
 
 _CLOCK: Final = SystemClock()
 _PAGE: Final = 200
@@ -54,7 +57,7 @@ def list_jobs(
         found = read.page(conn, account, wanted, before_seq=None, limit=limit + 1)
     shown, more = found[:limit], len(found) > limit
     if as_json:
-        print_json({"jobs": [_record(job) for job in shown], "more": more})
+        print_json({"jobs": [record(job) for job in shown], "more": more})
         return
     print_table(
         ("job", "state", "code", "source", "amount", "asked (UTC)"),
@@ -62,17 +65,6 @@ def list_jobs(
     )
     if more:
         typer.echo(f"There are more than these {limit}; see --limit.")
-
-
-@app.command()
-def show(job: JobArgument, *, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show all of one job."""
-    with transaction(load_settings(data_dir)) as conn:
-        record = _record(_found(conn, job))
-    if as_json:
-        print_json(record)
-    else:
-        print_table(("", job), [(name, value) for name, value in record.items() if value != ""])
 
 
 @app.command("cancel")
@@ -85,7 +77,7 @@ def cancel_job(job: JobArgument, *, data_dir: DataDir = None, as_json: AsJson = 
         except JobEndedError as error:
             fail(str(error), EXIT_FAILED)
     if as_json:
-        print_json(_record(now))
+        print_json(record(now))
     elif now.state is JobState.CANCELLED:
         typer.echo(f"{now.id} is cancelled.")
     else:
@@ -168,40 +160,6 @@ def _amount(job: Job) -> str:
     if job.amount is None or job.unit is None:
         return ""
     return money.to_text(job.amount, job.unit)
-
-
-def _record(job: Job) -> dict[str, object]:
-    return {
-        "id": job.id,
-        "account_id": job.account_id,
-        "state": job.state,
-        "version": job.version,
-        "attempt": job.attempt,
-        "code": job.code,
-        "detail": job.detail,
-        "origin": job.origin,
-        "preset": job.preset,
-        "operation": job.operation,
-        "parameters": job.parameters.model_dump() if job.parameters else None,
-        "source": job.source.key,
-        "source_bytes": job.source_bytes,
-        "mask": job.mask.key if job.mask else None,
-        "format": job.header.format if job.header else None,
-        "width": job.header.width if job.header else None,
-        "height": job.header.height if job.header else None,
-        "amount": job.amount,
-        "unit": job.unit,
-        "worker": job.worker,
-        "cancel_requested": job.cancel_requested,
-        "requested_at": job.requested_at,
-        "admitted_at": job.admitted_at,
-        "expires_at": job.expires_at,
-        "dispatched_at": job.dispatched_at,
-        "started_at": job.started_at,
-        "ended_at": job.ended_at,
-        "result": job.result.key if job.result else None,
-        "retry_of": job.retry_of,
-    }
 
 
 @contextmanager

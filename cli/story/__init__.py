@@ -1,0 +1,1 @@
+"""`picmend jobs show`: all that is known of one job, in order of time."""
