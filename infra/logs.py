@@ -1,11 +1,13 @@
 """Logs: structured events with stable names, one JSON object a line, on standard error.
 
 They carry ids (account, job, topic, partition, offset), never secrets, mail addresses or
-what is in a picture.
+what is in a picture. Whoever has one message or one job in hand says so once, by `about`; every
+line that is logged meanwhile by the same thread carries its ids.
 """
 
 import logging
 import sys
+from contextlib import AbstractContextManager
 from typing import cast
 
 import structlog
@@ -49,3 +51,31 @@ def configure(level: str) -> None:
 def logger(name: str) -> FilteringBoundLogger:
     """Return a logger; bind ids to it as they become known."""
     return cast("FilteringBoundLogger", structlog.get_logger(name))
+
+
+def about(
+    *,
+    account: str | None = None,
+    job: str | None = None,
+    topic: str | None = None,
+    partition: int | None = None,
+    offset: int | None = None,
+    **more: str | int | None,
+) -> AbstractContextManager[object]:
+    """Let every line of a block carry these ids; what is None is not known, and left out."""
+    ids = {
+        "account": account,
+        "job": job,
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        **more,
+    }
+    return structlog.contextvars.bound_contextvars(
+        **{name: value for name, value in ids.items() if value is not None}
+    )
+
+
+def verbose() -> bool:
+    """Tell whether lines below INFO are wanted: one for every message that is done."""
+    return logging.getLogger().isEnabledFor(logging.DEBUG)

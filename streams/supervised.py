@@ -12,11 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, NoReturn, TypeVar
 
+from infra import tracing
 from infra.clock import SystemClock, Time
 from infra.dead_letters import DeadLetters, DeadReason
 from infra.kafka import Message
 from infra.logs import logger
 from infra.world import WORLD_ERRORS
+from streams.observed import Observed
 from streams.stage import Stage, UnreadableMessageError
 
 T = TypeVar("T")
@@ -71,6 +73,7 @@ class Supervised(Generic[T]):
         self._time = time or SystemClock()
         self._give_up = give_up
         self._refusals: deque[float] = deque()
+        self._observed = Observed(stage.name, self._time)
 
     async def __call__(self, messages: Sequence[Message]) -> None:
         """Return when every message is done or dead. A cancellation waits for that too."""
@@ -96,7 +99,8 @@ class Supervised(Generic[T]):
     def carry_through(self, messages: Sequence[Message]) -> None:
         """Do the same in this thread. Nothing is raised: what is not done ends the process."""
         try:
-            self._carry_through(messages, self._time.monotonic() + self._patience.world_s)
+            with self._observed.batch(messages):
+                self._carry_through(messages, self._time.monotonic() + self._patience.world_s)
         except Exception as error:  # noqa: BLE001 - Faust would acknowledge the batch for any
             _log.exception("batch_not_carried_through", stage=self._stage.name)
             self._cannot_go_on(f"a batch could be neither done nor buried: {error!r}")
@@ -114,7 +118,12 @@ class Supervised(Generic[T]):
             self._handle(readable, deadline)
 
     def _handle(self, batch: Sequence[tuple[Message, T]], deadline: float) -> None:
+        with self._observed.about(batch):
+            self._do(batch, deadline)
+
+    def _do(self, batch: Sequence[tuple[Message, T]], deadline: float) -> None:
         items = [item for _, item in batch]
+        begun_ns = tracing.now_ns()
         try:
             self._outlast(lambda: self._stage.step(items), deadline)
         except Exception as error:  # noqa: BLE001 - whatever it is, one of the messages causes it
@@ -124,6 +133,8 @@ class Supervised(Generic[T]):
                 middle = len(batch) // 2
                 self._handle(batch[:middle], deadline)
                 self._handle(batch[middle:], deadline)
+        else:
+            self._observed.done(batch, begun_ns=begun_ns)
 
     def _outlast(self, action: Callable[[], None], deadline: float) -> None:
         pause = self._patience.first_pause_s
@@ -132,6 +143,7 @@ class Supervised(Generic[T]):
                 action()
             except WORLD_ERRORS as error:
                 _log.warning("waiting_for_the_world", stage=self._stage.name, error=str(error))
+                self._observed.waits()
                 if self._time.monotonic() + pause > deadline:
                     self._cannot_go_on(f"the world is still wrong: {error}")
                 self._time.sleep(pause)
