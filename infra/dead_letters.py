@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
+from infra import metrics
 from infra.clock import Clock
 from infra.kafka import Message, Producer
 from infra.topic_reader import TopicReader
@@ -63,6 +64,7 @@ class DeadLetters:
             ),
         )
         self._producer.send_all([dead])
+        metrics.DEAD_LETTERS.labels(message.topic, reason).inc()
 
 
 @dataclass(frozen=True, slots=True, order=True)

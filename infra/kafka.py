@@ -9,6 +9,8 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 from kafka.structs import OffsetAndMetadata
 
+from infra import metrics
+
 SESSION_TIMEOUT_S: Final = 8.0
 HEARTBEAT_S: Final = 2.0
 MAX_DEAD_LETTER_BYTES: Final = 2 * 1024 * 1024
@@ -98,6 +100,7 @@ class KafkaPythonProducer:
         except MessageSizeTooLargeError as error:
             raise ValueError(f"a message is too large for Kafka: {error}") from error
         except KafkaError as error:
+            metrics.PRODUCER_ERRORS.inc()
             raise BrokerUnavailableError(f"Kafka did not store a message: {error!r}") from error
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from typing_extensions import override
 from urllib3.exceptions import HTTPError
 
+from infra import metrics
 from infra.presigned_url import Signer
 from infra.stored_objects import (
     PAGE,
@@ -62,6 +63,9 @@ _CHUNK = 256 * 1024
 _SMALLEST_PART = 5 * 1024**2
 """The least that minio-py lets a part be."""
 
+_UNAVAILABLE, _DENIED, _OTHER = (
+    metrics.STORE_ERRORS.labels(kind) for kind in ("unavailable", "denied", "other")
+)
 _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _KINDS: dict[int, type[StoreError]] = {
     HTTPStatus.FORBIDDEN: AccessDenied,
@@ -292,7 +296,25 @@ def _conditions(if_match: str | None) -> dict[str, str | list[str] | tuple[str]]
 
 @contextmanager
 def _told(what: str) -> Iterator[None]:
-    """Turn the errors of minio-py and urllib3 into `StoreError`s."""
+    """Turn the errors of minio-py and urllib3 into `StoreError`s, and count what is no answer."""
+    try:
+        with _typed(what):
+            yield
+    except (ObjectMissing, ObjectChanged, ObjectTooLarge):
+        raise
+    except StoreUnavailable:
+        _UNAVAILABLE.inc()
+        raise
+    except AccessDenied:
+        _DENIED.inc()
+        raise
+    except StoreError:
+        _OTHER.inc()
+        raise
+
+
+@contextmanager
+def _typed(what: str) -> Iterator[None]:
     try:
         yield
     except HTTPError as error:

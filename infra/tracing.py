@@ -155,6 +155,17 @@ def tell(
         _begin(provider, name, job, kind=kind, attributes=attributes, begun_ns=begun_ns).end()
 
 
+def tell_sent(job: JobId, topic: str, *, begun_ns: int) -> None:
+    """Make the span of an event of a job that was sent to a topic, beginning at `begun_ns`."""
+    tell(
+        f"send {topic}",
+        job,
+        kind=Kind.PRODUCER,
+        begun_ns=begun_ns,
+        attributes={SYSTEM: "kafka", OPERATION: "send", DESTINATION: topic},
+    )
+
+
 def tell_root(job: JobId, *, begun: datetime, ended: datetime, attributes: Attributes) -> None:
     """Make the root span of a job, of its whole time. To be called once for a job.
 
