@@ -37,6 +37,8 @@ OFFSET: Final = "messaging.kafka.offset"
 GROUP: Final = "messaging.consumer.group.name"
 JOB: Final = "picmend.job.id"
 ACCOUNT: Final = "picmend.account.id"
+JOB_OPERATION: Final = "picmend.operation"
+OUTCOME: Final = "picmend.outcome"
 
 _QUEUE: Final = 16_384
 _BATCH: Final = 512

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from domain.jobs.model import Header, StoredObject
-from domain.pipeline.decide import decide_batch
+from domain.jobs.model import Header, Job, StoredObject
+from domain.pipeline.decide import Rejected, decide_batch
 from domain.pipeline.resolve import Candidate, SourceProblem
+from infra import tracing
 from infra.clock import Clock
 from infra.kafka import Message
 from infra.postgres import Pool
@@ -36,12 +37,26 @@ class Admission:
     def step(self, items: Sequence[JobRequested]) -> None:
         """Decide the batch in one transaction. A request that comes again changes nothing."""
         with self._pool.connection() as conn:
-            decide_batch(
+            decisions = decide_batch(
                 conn,
                 [candidate_of(item) for item in items],
                 clock=self._clock,
                 lifetime=self._lifetime,
             )
+        if tracing.on():
+            for decision in decisions.values():
+                if isinstance(decision, Rejected):
+                    _tell_end(decision.job)
+
+
+def _tell_end(job: Job) -> None:
+    """Tell of a job that ended here: without a hold, nothing else tells of its whole way."""
+    tracing.tell_root(
+        job.id,
+        begun=job.requested_at,
+        ended=job.admitted_at,
+        attributes={tracing.ACCOUNT: job.account_id, tracing.OUTCOME: job.state},
+    )
 
 
 def candidate_of(request: JobRequested) -> Candidate:

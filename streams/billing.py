@@ -1,9 +1,11 @@
 """Billing: each usage event closes its job's hold."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from domain.billing import service as billing
-from domain.billing.model import RefusedUsage, Usage
+from domain.billing.model import Captured, RefusedUsage, Released, Usage
+from infra import metrics, tracing
 from infra.clock import Clock
 from infra.kafka import Message
 from infra.postgres import Pool
@@ -27,23 +29,46 @@ class Billing:
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
+        self._charged = metrics.STAGE_SECONDS.labels(metrics.JobStage.CHARGED)
 
-    def decode(self, message: Message) -> Usage:
+    def decode(self, message: Message) -> UsageRecorded:
         """See `Stage`."""
-        return usage_of(decode_event(Event[UsageRecorded], message))
+        return decode_event(Event[UsageRecorded], message)
 
-    def step(self, items: Sequence[Usage]) -> None:
+    def step(self, items: Sequence[UsageRecorded]) -> None:
         """Close the batch's holds in one transaction. A usage event that comes again is free.
 
         Raises `UsageRefusedError` when one contradicts the ledger: nothing is recorded then.
         """
+        usages = [usage_of(item) for item in items]
         with self._pool.connection() as conn:
-            outcomes = billing.record_usage(conn, items, at=self._clock.now())
+            outcomes = billing.record_usage(conn, usages, at=self._clock.now())
             refused = [outcome for outcome in outcomes if isinstance(outcome, RefusedUsage)]
             if refused:
                 raise UsageRefusedError(
                     f"{refused[0].problem} of {refused[0].job_id}: {refused[0].detail}"
                 )
+        now = self._clock.now()
+        for item, outcome in zip(items, outcomes, strict=True):
+            if isinstance(outcome, Captured | Released):
+                self._closed(item, now)
+
+    def _closed(self, usage: UsageRecorded, now: datetime) -> None:
+        """Count and trace a job whose way is over."""
+        self._charged.observe(max(0.0, (now - usage.ended_at).total_seconds()))
+        begun = usage.requested_at
+        if begun is not None:
+            metrics.JOB_SECONDS.observe(max(0.0, (now - begun).total_seconds()))
+        tracing.tell_root(
+            usage.job_id,
+            begun=begun or usage.admitted_at,
+            ended=now,
+            attributes={
+                tracing.ACCOUNT: usage.account_id,
+                tracing.JOB_OPERATION: usage.operation,
+                tracing.OUTCOME: usage.outcome,
+            },
+        )
 
 
 def usage_of(event: UsageRecorded) -> Usage:

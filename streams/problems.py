@@ -1,9 +1,11 @@
 """Problems: an upload that ended without a result gets a file that says why, beside it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final
 
+from infra import metrics
 from infra.kafka import Message
 from infra.stored_objects import ObjectStore
 from schemas import keys, problems, topics
@@ -35,6 +37,8 @@ class Problems:
         """Put the batch's files. The same event makes the same bytes each time."""
         for _ in self._writers.map(self._put, [item for item in items if needs_file(item)]):
             pass
+        for (state, by), count in Counter((item.state, item.by) for item in items).items():
+            metrics.TRANSITIONS.labels(state, by).inc(count)
 
     def _put(self, ended: JobChanged) -> None:
         key = keys.problem_key(ended.source_key or "", ended.job_id)

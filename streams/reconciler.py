@@ -7,6 +7,7 @@ from typing import Final
 
 from psycopg import Connection
 
+from infra import metrics
 from infra.clock import Clock
 from infra.kafka import BrokerUnavailableError
 from infra.logs import logger
@@ -90,6 +91,7 @@ class Reconciler:
 
     def take_pass(self) -> int:
         """List everything under `in/` once, and return how many jobs were asked for."""
+        metrics.RECONCILER_PASSES.inc()
         found = 0
         for page in self._store.list(keys.INPUT_PREFIX):
             old_enough = self._clock.now() - YOUNG
@@ -108,9 +110,11 @@ class Reconciler:
                 )
             ]
             if uploads:
-                found += self._announcer.announce(
+                asked = self._announcer.announce(
                     uploads, found_by="reconciler", nearby={info.key: info for info in page}
                 )
+                metrics.RECONCILER_FOUND.inc(asked)
+                found += asked
         if found:
             _log.info("reconciled", found=found)
         return found

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from psycopg import Connection
 
-from domain.pipeline.sweep import sweep_expired, sweep_leases, sweep_unclaimed
+from domain.pipeline.sweep import Swept, sweep_expired, sweep_leases, sweep_unclaimed
+from infra import metrics
 from infra.clock import Clock
 from infra.logs import logger
 
@@ -29,14 +30,19 @@ class Sweeper:
 
     def step(self, conn: Connection) -> bool:
         """Sweep once; return whether there may be more at once."""
+        swept: dict[str, Swept] = {}
         with conn.transaction():
-            swept = [sweep_expired(conn, clock=self._clock)]
+            swept["expired"] = sweep_expired(conn, clock=self._clock)
         with conn.transaction():
-            swept.append(sweep_unclaimed(conn, clock=self._clock))
+            swept["unclaimed"] = sweep_unclaimed(conn, clock=self._clock)
         if self._unbroken(conn):
             with conn.transaction():
-                swept.append(sweep_leases(conn, clock=self._clock))
-        ended, requeued = sum(s.ended for s in swept), sum(s.requeued for s in swept)
+                swept["lease"] = sweep_leases(conn, clock=self._clock)
+        for reason, found in swept.items():
+            metrics.SWEPT.labels(reason, "ended").inc(found.ended)
+            metrics.SWEPT.labels(reason, "requeued").inc(found.requeued)
+        ended = sum(found.ended for found in swept.values())
+        requeued = sum(found.requeued for found in swept.values())
         if ended or requeued:
             _log.info("swept", ended=ended, requeued=requeued)
         return False

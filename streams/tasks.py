@@ -5,6 +5,7 @@ from typing import LiteralString, Protocol
 
 from psycopg import Connection
 
+from infra import metrics
 from infra.logs import logger
 from infra.postgres import Alone, alone, listen, wait_notified
 from infra.pulse import TURN_S, Pulse
@@ -53,6 +54,7 @@ class TaskThread(threading.Thread):
         self._lock = lock
         self._url = url
         self._stopping = threading.Event()
+        self._waits = metrics.WORLD_WAITS.labels(self.name)
 
     def stop(self) -> None:
         """Let the turn that runs be the last."""
@@ -65,10 +67,11 @@ class TaskThread(threading.Thread):
             try:
                 self._run_alone()
             except WORLD_ERRORS as error:
-                _log.warning("waiting_for_the_world", task=self.name, error=str(error))
+                _log.warning("waiting_for_the_world", stage=self.name, error=str(error))
+                self._waits.inc()
                 self._stopping.wait(1.0)
             except Exception:  # noqa: BLE001 - whatever it is, this process cannot go on
-                _log.exception("process_ends", task=self.name)
+                _log.exception("process_ends", stage=self.name)
                 end_process()
 
     def _run_alone(self) -> None:
@@ -77,7 +80,7 @@ class TaskThread(threading.Thread):
                 self.pulse.beat(stands_by=True)
                 self._stopping.wait(STANDBY_S)
                 return
-            _log.info("task_alone", task=self.name)
+            _log.info("task_alone", stage=self.name)
             if self._task.channel:
                 listen(conn, self._task.channel)
             while not self._stopping.is_set():

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from domain.catalogue.store import presets_with_mask_file
 from domain.jobs.store import known
+from infra import logs, metrics, tracing
 from infra.clock import Time
 from infra.kafka import Message, Producer
 from infra.postgres import Pool
@@ -34,6 +35,7 @@ ATTEMPTS: Final = 5
 
 _PAUSE_S: Final = 0.1
 _DETAIL: Final = 500
+_log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Announcer:
         self._producer = producer
         self._time = time
         self._mask_wait = mask_wait
+        self._requested = metrics.STAGE_SECONDS.labels(metrics.JobStage.REQUESTED)
         self._readers = readers or ThreadPoolExecutor(READERS, thread_name_prefix="headers")
 
     def announce(
@@ -103,9 +106,23 @@ class Announcer:
         fresh = [one for job_id, one in asked.items() if job_id not in there]
         if not fresh:
             return 0
+        begun_ns = tracing.now_ns()
         facts = self._facts([one.upload for one in fresh])
         self._producer.send_all([self._request(one, facts[one.upload], found_by) for one in fresh])
+        self._note(fresh, begun_ns)
         return len(fresh)
+
+    def _note(self, asked: Sequence[_Asked], begun_ns: int) -> None:
+        now = self._time.now()
+        for one in asked:
+            self._requested.observe(max(0.0, (now - one.upload.at).total_seconds()))
+        if logs.verbose():
+            for one in asked:
+                with logs.about(account=one.upload.place.account_id, job=one.job_id):
+                    _log.debug("job_requested")
+        if tracing.on():
+            for one in asked:
+                tracing.tell_sent(one.job_id, topics.JOB_REQUESTS, begun_ns=begun_ns)
 
     def _paired(
         self,
