@@ -196,9 +196,12 @@ def each_success_has_its_result(seen: Observed) -> Iterator[tuple[str, str]]:
             continue
         stored = seen.objects.get(job.result_key or "")
         if stored is None or not stored == job.result_etag == job.source_etag:
-            yield job.id, (
-                f"{job.result_key} has ETag {stored}, the job says {job.result_etag},"
-                f" its source was {job.source_etag}"
+            yield (
+                job.id,
+                (
+                    f"{job.result_key} has ETag {stored}, the job says {job.result_etag},"
+                    f" its source was {job.source_etag}"
+                ),
             )
 
 

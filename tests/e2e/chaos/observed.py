@@ -101,7 +101,9 @@ SELECT id, account_id, origin, retry_of, source_key, source_etag, state, version
     amount, result_key, result_etag
 FROM jobs ORDER BY seq
 """
-_TRANSITIONS = "SELECT job_id, version, state, attempt, by FROM transitions ORDER BY job_id, version"
+_TRANSITIONS = (
+    "SELECT job_id, version, state, attempt, by FROM transitions ORDER BY job_id, version"
+)
 _HOLDS = """
 SELECT h.job_id, h.amount, h.state, coalesce((
     SELECT -sum(e.amount)

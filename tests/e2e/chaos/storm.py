@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from infra.kafka_lag import STREAMS, WORKERS
@@ -20,7 +22,7 @@ from tests.e2e.chaos.traffic import Load, enrol_accounts
 
 _SENT_WITHIN_S: Final = 120.0
 _SETTLED_WITHIN_S: Final = 180.0
-_STRIKES_AT_ONCE: Final = 8
+STRIKES_AT_ONCE: Final = 8
 _GLANCE_S: Final = 0.1
 
 
@@ -40,7 +42,7 @@ class Report:
     jobs: int
     seconds: float
     settled_s: float
-    faults: Counter[Kind]
+    faults: Counter[str]
     tally: Counter[str]
     states: Counter[str]
     measured: tuple[Measured, ...]
@@ -54,10 +56,12 @@ def storm(
     *,
     seed: int,
     jobs: int,
+    hands: Executor,
     tell: Callable[[Told], None],
 ) -> Report:
     """Send `jobs` jobs through a system that is used by nobody else, strike it, and look.
 
+    `hands` carry the faults out; servers that they started anew die with their threads.
     Raises what carrying out a fault raised, and `TimeoutError` when the load stands still.
     """
     settings = system.settings()
@@ -74,15 +78,14 @@ def storm(
         return load.all_done() and seen is not None and seen.finished(load.uploads)
 
     striker = Striker(system, eyes, accounts[0].id, caught_up=caught_up, tell=say)
-    with load.running(), ThreadPoolExecutor(_STRIKES_AT_ONCE) as strikes:
-        measured = _strike_all(striker, schedule, load, strikes, say)
+    with closing(eyes), load.running():
+        measured = _strike_all(striker, schedule, load, hands, say)
         load.release(jobs)
         load.wait_done(jobs, within_s=_SENT_WITHIN_S)
         say("everything is sent, and the last fault is over; waiting for quiet")
         over = time.monotonic()
         settled = _settle(system, caught_up)
         settled_s = time.monotonic() - over
-    eyes.close()
     say(f"quiet after {settled_s:.1f} s" if settled else f"not quiet after {settled_s:.0f} s")
     observed = observe(settings, load.sent())
     return Report(
@@ -90,7 +93,7 @@ def storm(
         jobs=jobs,
         seconds=time.monotonic() - begun,
         settled_s=settled_s,
-        faults=Counter(strike.fault.kind for strike in schedule),
+        faults=Counter(str(strike.fault.kind) for strike in schedule),
         tally=load.tally,
         states=Counter(job.state for job in observed.jobs),
         measured=tuple(measured),
@@ -103,7 +106,7 @@ def _strike_all(
     striker: Striker,
     schedule: Sequence[Strike],
     load: Load,
-    strikes: ThreadPoolExecutor,
+    hands: Executor,
     say: Callable[[str], None],
 ) -> list[Measured]:
     under_way: list[Future[Measured | None]] = []
@@ -123,9 +126,7 @@ def _strike_all(
         load.release(strike.midway)
         load.wait_done(strike.at, within_s=_SENT_WITHIN_S)
         say(f"{number:2}/{len(schedule)}  {strike.fault}{', alone' if strike.alone else ''}")
-        under_way.append(
-            strikes.submit(striker.strike, strike, lambda upto=strike.until: load.release(upto))
-        )
+        under_way.append(hands.submit(striker.strike, strike, partial(load.release, strike.until)))
         if strike.alone:
             await_all()
     await_all()

@@ -18,6 +18,8 @@ from domain.accounts import service as accounts
 from infra.kafka_lag import STREAMS, WORKERS, Group
 from infra.stack import Running
 from infra.stack.child import Identity
+from infra.stack.errors import ServerFailedError
+from infra.stack.server import Server
 from schemas.ids import AccountId
 from tests.e2e.chaos.eyes import Commits, Eyes
 from tests.e2e.chaos.schedule import Fault, Kind, Strike
@@ -151,12 +153,24 @@ class Striker:
         struck()
         # It is the time away that is tested.
         threading.Event().wait(fault.seconds)
-        server.start()
+        self._start(server)
         if not strike.alone:
             return None
         returned = time.monotonic()
         took = self._seconds_until(self._caught_up, returned)
         return Measured(fault, took, took, "" if took else "not caught up")
+
+    def _start(self, server: Server) -> None:
+        """Start a server again and again, as an init system does: one may need another."""
+        deadline = time.monotonic() + _OPERATOR_S
+        while True:
+            try:
+                server.start()
+            except ServerFailedError:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     def _suspend(self, seconds: float, struck: Callable[[], None]) -> None:
         self._operate(
@@ -199,9 +213,7 @@ class Striker:
         ready = self._seconds_until(self._api_ready, since)
         return ready, ready
 
-    def _until_commits_move(
-        self, group: Group, since: float
-    ) -> tuple[float | None, float | None]:
+    def _until_commits_move(self, group: Group, since: float) -> tuple[float | None, float | None]:
         """Measure until the group commits again where it lagged just after `since`."""
         commits = Commits(self._system.settings().kafka_bootstrap)
         try:

@@ -1,13 +1,14 @@
 """A thousand uploads through a storm of faults: none lost, none charged twice, nothing open."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
 
 from infra.stack import Running, running
 from tests.e2e.chaos.schedule import Kind, brief
-from tests.e2e.chaos.storm import Report, storm, told
+from tests.e2e.chaos.storm import STRIKES_AT_ONCE, Report, storm, told
 
 SEED = 7
 JOBS = 1000
@@ -24,12 +25,16 @@ class Weathered:
 
 @pytest.fixture(scope="module")
 def weathered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weathered]:
-    with running(tmp_path_factory.mktemp("chaos"), durable=False) as system:
+    with (
+        ThreadPoolExecutor(STRIKES_AT_ONCE) as hands,
+        running(tmp_path_factory.mktemp("chaos"), durable=False) as system,
+    ):
         report = storm(
             system,
             brief(SEED, JOBS),
             seed=SEED,
             jobs=JOBS,
+            hands=hands,
             tell=lambda now: print(f"{now.sent:5} {now.text}"),  # noqa: T201 - pytest shows it on failure
         )
         yield Weathered(system, report)
