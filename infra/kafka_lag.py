@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -97,15 +97,25 @@ class LagReader:
                 raise
         self._times: dict[TopicPartition, tuple[int, int]] = {}
 
-    def read(self, group: Group, *, ages: bool = False) -> tuple[TopicProgress, ...]:
+    def read(
+        self,
+        group: Group,
+        *,
+        ages: bool = False,
+        held: Mapping[str, Collection[int]] | None = None,
+    ) -> tuple[TopicProgress, ...]:
         """Return the group's progress on each topic; what it never committed is all ahead.
 
-        With `ages`, the oldest message ahead of each partition is looked at for its time; the
-        group knows nothing of that. Raises `BrokerUnavailableError` when the broker does not
-        answer in time.
+        With `held`, only these partitions, by topic, are counted. With `ages`, the oldest message
+        ahead of each partition is looked at for its time; the group knows nothing of that. Raises
+        `BrokerUnavailableError` when the broker does not answer in time.
         """
         with _told_as_unavailable():
-            positions = self._positions(group)
+            positions = {
+                partition: at
+                for partition, at in self._positions(group).items()
+                if held is None or partition.partition in held.get(partition.topic, ())
+            }
             times = self._oldest(positions) if ages else {}
         return tuple(
             TopicProgress(

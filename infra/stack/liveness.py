@@ -1,76 +1,31 @@
-"""Telling a process that hangs from one that has nothing to do.
-
-A process is alive when its consumer group's commits move while it lags; that it runs, or even
-answers, proves nothing. Time in which a server does not answer is not counted against it.
-"""
+"""Watches processes in the background, and says which of them must be replaced."""
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
 from typing import Final
 
-from infra.kafka import BrokerUnavailableError
-from infra.kafka_lag import Group, LagReader, TopicProgress
+from infra.settings import Settings
+from infra.stack.judgement import ProcessJudge, Standing
+from infra.stack.looks import Looker, Target
 
-PATIENCE_S: Final = 15.0
-_INTERVAL_S: Final = 3.0
-
-
-@dataclass(slots=True)
-class StandstillJudge:
-    """Decides whether one group stands still on one topic, from looks at its progress.
-
-    Counts only the time between two looks that both succeeded, both with lag and with the
-    same commits.
-    """
-
-    patience_s: float = PATIENCE_S
-    _last: tuple[float, int] | None = None
-    _still_s: float = 0.0
-    has_moved: bool = False
-
-    def observe(self, now: float, progress: TopicProgress | None) -> bool:
-        """Note what was seen at `now` (None: a server did not answer); return the verdict."""
-        if progress is None:
-            self._last = None
-        elif progress.lag == 0:
-            self._last, self._still_s = None, 0.0
-        else:
-            if self._last is None:
-                pass
-            elif self._last[1] == progress.committed:
-                self._still_s += now - self._last[0]
-            else:
-                self._still_s, self.has_moved = 0.0, True
-            self._last = (now, progress.committed)
-        return self._still_s >= self.patience_s
-
-    def forget(self) -> None:
-        """Begin anew, as for a process that was started again."""
-        self._last, self._still_s = None, 0.0
+_INTERVAL_S: Final = 1.0
+_CLOSING_S: Final = 10.0
 
 
 class LivenessWatch:
-    """Looks at groups every few seconds in a thread of its own, and says which stand still."""
+    """Looks at processes every second in a thread of its own, and says which fail.
 
-    def __init__(
-        self,
-        bootstrap: str,
-        groups: dict[str, Group],
-        *,
-        servers_answer: Callable[[], bool],
-        clock: Callable[[], float],
-    ) -> None:
-        """Watch `groups`, by program name; `servers_answer` says whether time counts."""
-        self._bootstrap = bootstrap
-        self._groups = groups
-        self._servers_answer = servers_answer
-        self._clock = clock
-        self._judges = {
-            name: {topic: StandstillJudge() for topic in group.topics}
-            for name, group in groups.items()
-        }
-        self._stuck: set[str] = set()
+    Time in which Postgres, Kafka or the object store does not answer the look itself is not
+    counted against anybody.
+    """
+
+    def __init__(self, settings: Settings, targets: Iterable[Target]) -> None:
+        """Prepare to watch these; nothing is looked at before `start`."""
+        self._targets = tuple(targets)
+        self._settings = settings
+        self._judges = {target.name: ProcessJudge() for target in self._targets}
+        self._failures: dict[str, str] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="liveness", daemon=True)
@@ -80,46 +35,40 @@ class LivenessWatch:
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more; waits for a look in progress."""
+        """Look no more; waits a while for a look in progress."""
         self._ended.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(_CLOSING_S)
 
-    def take_stuck(self, name: str) -> bool:
-        """Whether the program stands still; saying so once begins its time anew."""
+    def take_failure(self, name: str) -> str | None:
+        """Return why the program must be replaced, if so; saying it begins its time anew."""
         with self._lock:
-            if name not in self._stuck:
-                return False
-        self.forget(name)
-        return True
+            failure = self._failures.get(name)
+        if failure is not None:
+            self.forget(name)
+        return failure
 
     def forget(self, name: str) -> None:
         """Begin the program's time anew, as when it was started again."""
         with self._lock:
-            self._stuck.discard(name)
-            for judge in self._judges.get(name, {}).values():
-                judge.forget()
+            self._failures.pop(name, None)
+            if name in self._judges:
+                self._judges[name].forget()
 
     def _run(self) -> None:
-        reader: LagReader | None = None
+        looker = Looker(self._settings, self._targets)
         while not self._ended.wait(_INTERVAL_S):
-            seen: dict[str, TopicProgress] = {}
-            try:
-                if self._servers_answer():
-                    reader = reader or LagReader(self._bootstrap)
-                    for group in self._groups.values():
-                        seen.update({p.topic: p for p in reader.read(group)})
-            except BrokerUnavailableError:
-                # Not answering is an observation too: it stops the time.
-                seen.clear()
-            self._judge(seen)
-        if reader is not None:
-            reader.close()
+            self._look(looker)
+        looker.close()
 
-    def _judge(self, seen: dict[str, TopicProgress]) -> None:
-        now = self._clock()
+    def _look(self, looker: Looker) -> None:
+        looks = looker.look()
+        now = time.monotonic()
         with self._lock:
-            for name, judges in self._judges.items():
-                verdicts = [judge.observe(now, seen.get(topic)) for topic, judge in judges.items()]
-                if any(verdicts):
-                    self._stuck.add(name)
+            for name, judge in self._judges.items():
+                findings = judge.observe(now, None if looks is None else looks[name])
+                stuck = [
+                    f"{f.subject}: {f.found}" for f in findings if f.standing is Standing.STUCK
+                ]
+                if stuck:
+                    self._failures[name] = "; ".join(stuck)

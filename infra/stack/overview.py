@@ -1,6 +1,9 @@
 """A stack as it stands: which servers answer, what lags, how many jobs are in which state."""
 
+import http.client
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,6 +14,7 @@ from infra.kafka import BrokerUnavailableError
 from infra.kafka_lag import STREAMS, WORKERS, LagReader, TopicProgress
 from infra.settings import Settings
 from infra.stack.errors import StackError
+from infra.stack.judgement import OutboxHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +71,32 @@ def jobs_by_state(settings: Settings) -> Mapping[str, int]:
         raise StackError(f"cannot count jobs: Postgres at {place} says: {error}") from error
 
 
-def servers_answer(settings: Settings) -> bool:
-    """Whether Postgres and the store do their work, as far as a connection tells."""
+def outbox_head(settings: Settings) -> OutboxHead | None:
+    """Return the row of the outbox that has waited longest, if any. Raises `StackError`."""
     try:
-        psycopg.connect(settings.database_url.get_secret_value(), connect_timeout=3).close()
-    except psycopg.OperationalError:
+        with psycopg.connect(
+            settings.database_url.get_secret_value(), connect_timeout=3
+        ) as connection:
+            row = connection.execute(
+                "SELECT id, greatest(0, extract(epoch FROM clock_timestamp() - at))::float8"
+                " FROM outbox ORDER BY id LIMIT 1"
+            ).fetchone()
+    except psycopg.Error as error:
+        place = addresses(settings)["postgres"]
+        raise StackError(f"cannot see the outbox: Postgres at {place} says: {error}") from error
+    return OutboxHead(*row) if row else None
+
+
+def store_answers(settings: Settings) -> bool:
+    """Whether the object store answers a request, whatever it says."""
+    try:
+        with urllib.request.urlopen(settings.s3_endpoint, timeout=3.0):  # noqa: S310 - our own
+            return True
+    except urllib.error.HTTPError as answer:
+        answer.close()
+        return True
+    except (OSError, http.client.HTTPException):
         return False
-    return _connects(addresses(settings)["store"])
 
 
 def _connects(address: str) -> bool:

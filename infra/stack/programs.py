@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-from infra.kafka_lag import STREAMS, Group
+from infra.kafka_lag import STREAMS, WORKERS, Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Program:
 
     It is ready when `ready_url` answers 200 or, without one, when it has written the file
     that `PICMEND_READY_FILE` names. `group` is the consumer group whose commits must move
-    while it lags, or None where a long job may rightly keep them still.
+    while there is something ahead of its partitions, if it consumes any.
     """
 
     name: str
@@ -27,6 +28,11 @@ class Program:
 
 
 PROGRAM_NAMES: Final = ("api", "streams", "worker")
+
+
+def ready_file(data_dir: Path, name: str) -> Path:
+    """Return the file by which a supervised program tells that it works."""
+    return (data_dir / "run" / f"{name}.ready").resolve()
 
 
 def programs(
@@ -47,8 +53,9 @@ def programs(
         "streams": Program(
             "streams", (sys.executable, "-m", "streams"), group=STREAMS, environment=more
         ),
-        # A worker whose slots are full takes nothing for minutes: its lag says nothing.
-        "worker": Program("worker", (sys.executable, "-m", "processors.worker"), environment=more),
+        "worker": Program(
+            "worker", (sys.executable, "-m", "processors.worker"), group=WORKERS, environment=more
+        ),
     }
     unknown = [name for name in names if name not in table]
     if unknown:

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from infra.stack.errors import ProgramFailedError
 from infra.stack.journal import Journal
 from infra.stack.leftovers import end_leftovers
 from infra.stack.liveness import LivenessWatch
-from infra.stack.overview import servers_answer
+from infra.stack.looks import Target, monitor_of
 from infra.stack.ports import require_free
 from infra.stack.programs import PROGRAM_NAMES, Program, programs
 from infra.stack.provide import open_stack
@@ -180,17 +181,14 @@ def supervised(
     on_turn: Callable[[Supervisor], None] | None = None,
 ) -> Iterator[Supervisor]:
     """Supervise programs on a stack in a background thread, and end them with the context."""
-    watched = {program.name: program.group for program in table if program.group is not None}
-    settings = stack.settings()
     watch = LivenessWatch(
-        settings.kafka_bootstrap,
-        watched,
-        servers_answer=lambda: servers_answer(settings),
-        clock=time.monotonic,
+        stack.settings(),
+        [
+            Target(program.name, partial(monitor_of, data_dir, program.name), program.group)
+            for program in table
+        ],
     )
-    supervisor = Supervisor(
-        table, environment=stack.environment, data_dir=data_dir, watch=watch if watched else None
-    )
+    supervisor = Supervisor(table, environment=stack.environment, data_dir=data_dir, watch=watch)
     ended = threading.Event()
 
     def turn() -> None:
@@ -212,7 +210,7 @@ def supervised(
 
     thread = threading.Thread(target=supervise, name="supervisor", daemon=True)
     thread.start()
-    if watched:
+    if table:
         watch.start()
     try:
         yield supervisor

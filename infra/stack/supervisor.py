@@ -14,11 +14,12 @@ from typing import Final, Protocol
 from infra import ready
 from infra.stack.child import Child, Command, Identity, last_lines
 from infra.stack.errors import StackError
-from infra.stack.programs import Program
+from infra.stack.programs import Program, ready_file
 
 FIRST_BACKOFF_S: Final = 0.5
 LONGEST_BACKOFF_S: Final = 30.0
-_STEADY_S: Final = 60.0
+STEADY_S: Final = 20.0
+"""What was ready for so long is started at once when it dies, as if it had never died before."""
 
 
 class State(StrEnum):
@@ -50,10 +51,10 @@ class Event:
 
 
 class Watch(Protocol):
-    """Says which programs run and yet do nothing."""
+    """Says which programs run and yet do not work."""
 
-    def take_stuck(self, name: str) -> bool:
-        """Whether the program stands still; saying so once begins its time anew."""
+    def take_failure(self, name: str) -> str | None:
+        """Return why the program must be replaced, if so; saying it begins its time anew."""
         ...
 
     def forget(self, name: str) -> None:
@@ -102,7 +103,8 @@ class Supervisor:
         watch: Watch | None = None,
         answers: Callable[[str], bool] | None = None,
     ) -> None:
-        self._environment = {**os.environ, **environment}
+        # Each program takes a free port for its monitor: one port cannot serve them all.
+        self._environment = {**os.environ, **environment, "PICMEND_MONITOR_PORT": "0"}
         self._watch = watch
         self._answers = answers or answers_ok
         self._lock = threading.RLock()
@@ -114,7 +116,7 @@ class Supervisor:
             program.name: _Record(
                 program=program,
                 log=data_dir / "logs" / f"{program.name}.log",
-                ready_file=(runtime / f"{program.name}.ready").resolve(),
+                ready_file=ready_file(data_dir, program.name),
             )
             for program in programs
         }
@@ -212,10 +214,10 @@ class Supervisor:
             if now - record.since > record.program.start_timeout_s:
                 record.child.kill()
                 return [self._died(record, now, Change.SLOW, "not ready in time")]
-        elif self._watch is not None and self._watch.take_stuck(name):
+        elif self._watch is not None and (failure := self._watch.take_failure(name)) is not None:
             record.child.kill()
-            return [self._died(record, now, Change.STUCK, "its commits stand still while it lags")]
-        elif now - record.since > _STEADY_S:
+            return [self._died(record, now, Change.STUCK, failure)]
+        elif now - record.since > STEADY_S:
             record.failures = 0
         return []
 
@@ -243,11 +245,14 @@ class Supervisor:
     def _died(self, record: _Record, now: float, change: Change, detail: str) -> Event:
         if record.child is not None:
             record.child.sweep()
+        # What worked until now comes back at once; only what dies again and again waits.
+        at_once = record.state is State.READY and record.failures == 0
+        wait = 0.0 if at_once else min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**record.failures)
         record.child, record.state = None, State.WAITING
-        wait = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2**record.failures)
         record.failures += 1
         record.next_start = now + wait
-        return Event(record.program.name, change, f"{detail}; started again in {wait:g} s")
+        again = f"in {wait:g} s" if wait else "at once"
+        return Event(record.program.name, change, f"{detail}; started again {again}")
 
     def log_tail(self, name: str) -> str:
         """Return the last lines of a program's log."""

@@ -48,12 +48,14 @@ def test_lag_counts_what_a_group_has_not_committed(quiet: Stack) -> None:
 def test_what_cannot_be_asked_is_said_and_names_the_server(quiet: Stack) -> None:
     settings = quiet.settings()
     assert overview.jobs_by_state(settings) == {}
-    assert overview.servers_answer(settings)
+    assert overview.outbox_head(settings) is None
+    assert overview.store_answers(settings)
     quiet.server("postgres").stop()
     try:
         with pytest.raises(StackError, match=r"cannot count jobs: Postgres at 127\.0\.0\.1"):
             overview.jobs_by_state(settings)
-        assert not overview.servers_answer(settings)
+        with pytest.raises(StackError, match=r"cannot see the outbox: Postgres at 127\.0\.0\.1"):
+            overview.outbox_head(settings)
         answers = {a.server: a.answers for a in overview.answers(settings, ("kafka", "postgres"))}
         assert answers == {"kafka": True, "postgres": False}
     finally:

@@ -1,3 +1,4 @@
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.stack.programs import Program
-from infra.stack.supervisor import Change, Event, State, Supervisor
+from infra.stack.supervisor import STEADY_S, Change, Event, State, Supervisor
 
 READY = "import os, pathlib, time; pathlib.Path(os.environ['PICMEND_READY_FILE']).touch(); "
 STAYS = READY + "time.sleep(60)"
@@ -19,15 +20,13 @@ def program(name: str, code: str) -> Program:
 
 class Watch:
     def __init__(self) -> None:
-        self.stuck: set[str] = set()
+        self.failures: dict[str, str] = {}
 
-    def take_stuck(self, name: str) -> bool:
-        found = name in self.stuck
-        self.stuck.discard(name)
-        return found
+    def take_failure(self, name: str) -> str | None:
+        return self.failures.pop(name, None)
 
     def forget(self, name: str) -> None:
-        self.stuck.discard(name)
+        self.failures.pop(name, None)
 
 
 @pytest.fixture
@@ -86,6 +85,51 @@ def test_what_dies_is_started_again_after_a_wait_that_doubles(supervise: Supervi
     assert waits == [0.5, 1.0, 2.0, 4.0]
 
 
+def test_what_worked_comes_back_at_once_and_waits_only_when_it_dies_again_soon(
+    supervise: Supervise,
+) -> None:
+    supervisor = supervise(program("one", STAYS))
+
+    def wait_after_death(now: float) -> float:
+        identity = supervisor.status()[0].identity
+        assert identity is not None
+        identity.signal(signal.SIGKILL)
+        step_until(supervisor, now, Change.DIED)
+        start = now
+        while not any(e.change is Change.STARTED for e in supervisor.step(now)):
+            now += 0.25
+        step_until(supervisor, now, Change.READY)
+        return now - start
+
+    step_until(supervisor, 0.0, Change.READY)
+    assert [wait_after_death(now) for now in (1.0, 5.0, 10.0)] == [0.0, 1.0, 2.0]
+    supervisor.step(15.0 + STEADY_S)
+    assert wait_after_death(15.0 + STEADY_S) == 0.0
+
+
+def test_a_frozen_program_is_replaced_too(supervise: Supervise) -> None:
+    watch = Watch()
+    supervisor = supervise(program("one", STAYS), watch=watch)
+    step_until(supervisor, 0.0, Change.READY)
+    before = supervisor.status()[0].identity
+    assert before is not None
+    before.signal(signal.SIGSTOP)
+    watch.failures["one"] = "health: does not answer"
+    step_until(supervisor, 1.0, Change.STUCK)
+    step_until(supervisor, 1.0, Change.READY)
+    assert not before.alive()
+
+
+def test_every_program_is_told_to_take_a_free_port_for_its_monitor(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    told = tmp_path / "port"
+    code = f"open({str(told)!r}, 'w').write(os.environ['PICMEND_MONITOR_PORT']); "
+    supervisor = supervise(program("one", STAYS.replace("pathlib.Path", code + "pathlib.Path")))
+    step_until(supervisor, 0.0, Change.READY)
+    assert told.read_text() == "0"
+
+
 def test_a_killed_program_comes_back_at_once_with_another_pid(supervise: Supervise) -> None:
     supervisor = supervise(program("one", STAYS))
     step_until(supervisor, 0.0, Change.READY)
@@ -110,16 +154,19 @@ def test_a_stopped_program_stays_ended_until_it_is_started(supervise: Supervise)
     step_until(supervisor, 1000.0, Change.READY)
 
 
-def test_a_program_that_runs_but_stands_still_is_replaced(supervise: Supervise) -> None:
+def test_a_program_that_runs_but_does_not_work_is_replaced_at_once_and_why_is_said(
+    supervise: Supervise,
+) -> None:
     watch = Watch()
     supervisor = supervise(program("one", STAYS), program("two", STAYS), watch=watch)
     step_until(supervisor, 0.0, Change.READY)
     deadline = time.monotonic() + 20
     while not supervisor.all_ready() and time.monotonic() < deadline:
         supervisor.step(0.0)
-    watch.stuck.add("two")
-    assert step_until(supervisor, 1.0, Change.STUCK).program == "two"
-    assert step_until(supervisor, 2.0, Change.READY).program == "two"
+    watch.failures["two"] = "relay: no turn for 40 s"
+    event = step_until(supervisor, 1.0, Change.STUCK)
+    assert event == Event("two", Change.STUCK, "relay: no turn for 40 s; started again at once")
+    assert step_until(supervisor, 1.0, Change.READY).program == "two"
     assert supervisor.status()[0].starts == 1
 
 
