@@ -12,6 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from cli.books import print_json, print_table, transaction
 from cli.context import EXIT_FAILED, fail, load_settings
+from cli.inspection.stuck import stuck_jobs
 from cli.story.record import record
 from cli.story.show import show
 from domain.billing import money
@@ -26,8 +27,11 @@ from infra.settings import Settings
 from schemas.errors import ErrorCode
 from schemas.states import TERMINAL, Actor, JobState
 
-app = typer.Typer(name="jobs", help="List, show, cancel and retry jobs.", no_args_is_help=True)
+app = typer.Typer(
+    name="jobs", help="List, show, cancel and retry jobs; find stuck ones.", no_args_is_help=True
+)
 app.command()(show)
+app.command("stuck")(stuck_jobs)
 
 _CLOCK: Final = SystemClock()
 _PAGE: Final = 200

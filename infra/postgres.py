@@ -69,6 +69,17 @@ def alone(url: str, lock: Alone) -> Iterator[Connection | None]:
         yield conn if row and row[0] else None
 
 
+def held(conn: Connection) -> set[Alone]:
+    """Return which of these locks some process holds now, in the database of `conn`."""
+    rows = conn.execute(
+        "SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks"
+        " WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ).fetchall()
+    numbers = {int(row[0]) for row in rows}
+    return {lock for lock in Alone if lock in numbers}
+
+
 def listen(conn: Connection, channel: LiteralString) -> None:
     """Subscribe an autocommit connection to a channel."""
     conn.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))

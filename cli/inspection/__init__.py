@@ -1,0 +1,1 @@
+"""What `picmend jobs stuck` and `picmend check` look at beside the database."""
