@@ -133,9 +133,10 @@ def run(config: Settings, stopping: threading.Event, monitor: Monitor) -> None:
             if not told and held:
                 monitor.tell_ready()
                 told = True
+        # First of all: what waits on its partitions goes to another while the last jobs end.
+        consumer.close()
         if not worker.drain(DRAIN_S):
             _log.warning("left_running", worker=name)
-    consumer.close()
     producer.close()
     # Threads that still run a job must not hold the process: its lease will be taken over.
     os._exit(0)

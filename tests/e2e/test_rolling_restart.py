@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import pytest
 
-from tests.e2e.customer import customer_of, picture
+from tests.e2e.customer import customer_of, picture, wait_until
+from tests.e2e.test_two_of_each import one_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from infra.stack import Running
     from tests.e2e.customer import Customer
@@ -153,3 +155,42 @@ def test_restarting_every_process_in_turn_loses_nothing_and_delays_no_job_beyond
     customer.assert_charged_exactly_once(list(customer.jobs()), each=1)
     assert set(load.met) <= {"202", "ConnectError"}, load.met
     assert waited[longest] < customer.settings.lease_s + MARGIN_S, longest
+
+
+def test_what_a_stopping_worker_leaves_is_taken_by_another_while_it_finishes(
+    customer: Customer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = customer.system.process("worker")
+    with one_more(customer.system, "processors.worker", tmp_path) as second:
+        long = customer.upload("upscale-photo-x4", "long.png", picture(128, 128))
+        wait_until(
+            lambda: customer.jobs().get(long) == ("running", None), within_s=20, what="it runs"
+        )
+        row = customer.conn.execute(
+            "SELECT worker FROM jobs WHERE account_id = %s", (customer.id,)
+        ).fetchone()
+        assert row is not None
+        begun = time.monotonic()
+        if row[0].endswith(f"-{second.pid}"):
+            second.terminate()
+            stopping = None
+        else:
+            stopping = threading.Thread(target=first.stop)
+            stopping.start()
+        short = [customer.upload("identity", f"{n}.png", picture(seed=n)) for n in range(16)]
+        wait_until(
+            lambda: all(customer.jobs().get(key) == ("succeeded", None) for key in short),
+            within_s=30,
+            what="the short ones done",
+        )
+        took = time.monotonic() - begun
+        still = customer.jobs()[long][0]
+        if stopping is not None:
+            stopping.join()
+            first.start()
+            first.wait_ready()
+        customer.wait_ended([long, *short], within_s=120)
+    with capsys.disabled():
+        print(f"\na worker stops: the next jobs were done {took:.1f} s later, its own was {still}")  # noqa: T201 - the figure
+    assert still == "running"
+    customer.assert_charged_exactly_once(short, each=1)
