@@ -39,6 +39,7 @@ JOB: Final = "picmend.job.id"
 ACCOUNT: Final = "picmend.account.id"
 JOB_OPERATION: Final = "picmend.operation"
 OUTCOME: Final = "picmend.outcome"
+ATTEMPT: Final = "picmend.attempt"
 
 _QUEUE: Final = 16_384
 _BATCH: Final = 512
@@ -128,7 +129,8 @@ def span(
     """Make a span of a block, below the job's root span; without a job, below the span around.
 
     An exception that passes through marks the span as failed. `link` is the `traceparent` of
-    somebody else's span that this one has to do with. Does nothing while tracing is off.
+    somebody else's span that this one has to do with. Does nothing while tracing is off, nor
+    for a block that belongs to no job.
     """
     provider = _provider
     if provider is None:
@@ -136,9 +138,20 @@ def span(
         return
     from opentelemetry import trace
 
+    if job is None and not trace.get_current_span().get_span_context().is_valid:
+        yield
+        return
     begun = _begin(provider, name, job, kind=kind, attributes=attributes, link=link)
     with trace.use_span(begun, end_on_exit=True):
         yield
+
+
+def note(attributes: Attributes) -> None:
+    """Add to the span around, if there is one."""
+    if _provider is not None:
+        from opentelemetry import trace
+
+        trace.get_current_span().set_attributes(attributes)
 
 
 def tell(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from domain.jobs.model import Job, StoredObject, result_key
+from infra import metrics, tracing
 from infra.clock import Time
 from infra.logs import logger
 from infra.stored_objects import (
@@ -34,6 +35,7 @@ PATIENCE_S: Final = 600.0
 """How long an attempt waits for an object store that is away, before it lets go of its lease."""
 
 _DETAIL: Final = 500
+_WAITS: Final = metrics.WORLD_WAITS.labels("worker_store")
 _log = logger(__name__)
 R = TypeVar("R")
 
@@ -80,7 +82,8 @@ class _Timer:
     @contextmanager
     def phase(self, name: str, lease: Lease) -> Iterator[None]:
         begun = time.perf_counter()
-        yield
+        with tracing.span(name):
+            yield
         self.phases_ms[name] = round((time.perf_counter() - begun) * 1000, 1)
         lease.progress()
 
@@ -214,7 +217,8 @@ class Executor:
         if lease.should_stop():
             raise Cancelled
         self._leases.confirm(lease)
-        etag = self._outlast(lambda: self._store.put(key, file.body, media_type), lease)
+        with tracing.span("store"):
+            etag = self._outlast(lambda: self._store.put(key, file.body, media_type), lease)
         result = StoredResult(
             key=key,
             etag=etag,
@@ -236,6 +240,7 @@ class Executor:
                 if self._time.monotonic() > deadline:
                     raise
                 _log.warning("waiting_for_the_store", job=lease.job.id, error=str(error))
+                _WAITS.inc()
                 if lease.should_stop():
                     raise Cancelled from error
                 lease.progress()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain.jobs.model import Job
+from infra import metrics
 from infra.clock import Time
 from infra.logs import logger
 from infra.world import WORLD_ERRORS
@@ -76,6 +77,12 @@ class Leases:
             due = [held for held in self._held.values() if now - held.progress_at < STALLED_S]
         self._renew_these(due)
 
+    def stalled(self) -> bool:
+        """Tell whether a job occupies its slot without any progress: nothing will free it."""
+        now = self._time.monotonic()
+        with self._lock:
+            return any(now - held.progress_at >= STALLED_S for held in self._held.values())
+
     def confirm(self, lease: Lease) -> None:
         """Return only if the attempt is this worker's; ask the database if that may be old news.
 
@@ -94,10 +101,12 @@ class Leases:
             kept = self._renew([(lease.job.id, lease.job.attempt) for lease in due])
         except WORLD_ERRORS as error:
             _log.warning("leases_not_renewed", count=len(due), error=str(error))
+            metrics.RENEWAL_FAILURES.inc(len(due))
             return
         for lease in due:
             if lease.job.id in kept:
                 lease.renewed_at = begun
                 lease.cancel = lease.cancel or kept[lease.job.id]
-            else:
+            elif not lease.lost:
                 lease.lost = True
+                metrics.LEASE_LOSSES.inc()

@@ -8,14 +8,17 @@ from functools import partial
 from typing import Final, Protocol
 
 from domain.jobs.model import Job
+from infra import metrics, tracing
 from infra.clock import Time
 from infra.dead_letters import DeadLetters, DeadReason
 from infra.kafka import BrokerUnavailableError, Consumer, Message, Producer
 from infra.logs import logger
+from infra.metrics import AttemptOutcome
 from infra.stored_objects import AccessDenied, StoreUnavailable
 from infra.world import WORLD_ERRORS
 from processors.worker.execute import Executor, Failed, Outcome, Refused, Stopped, Succeeded
 from processors.worker.leases import STALLED_S, Lease, LeaseLostError, Leases
+from processors.worker.observed import Observed
 from schemas import events, topics
 from schemas.errors import ErrorCode
 from schemas.events import Event, UnreadableEventError, WorkDispatched, WorkFinished, dataschema
@@ -24,6 +27,7 @@ from schemas.operations import OperationName
 
 POLL_S: Final = 0.1
 _PAUSE_S: Final = 0.5
+_REPORT_WAITS: Final = metrics.WORLD_WAITS.labels("worker_report")
 _log = logger(__name__)
 
 
@@ -74,6 +78,7 @@ class Worker:
         }
         self._running = dict.fromkeys(slots, 0)
         self._done: list[Message] = []
+        self._observed = Observed(time)
         self._freed = freed or threading.Condition()
         self._threads = threads or futures.ThreadPoolExecutor(
             sum(slots.values()), thread_name_prefix="job"
@@ -85,7 +90,10 @@ class Worker:
             self._take_in(self._consumer.poll(self._poll_time()))
             self._start_what_fits()
         except WORLD_ERRORS as error:
-            _log.warning("waiting_for_the_world", worker=self._name, error=str(error))
+            _log.warning(
+                "waiting_for_the_world", stage="worker", worker=self._name, error=str(error)
+            )
+            self._observed.waits()
             self._time.sleep(_PAUSE_S)
 
     def drain(self, timeout_s: float) -> bool:
@@ -142,12 +150,15 @@ class Worker:
                 for place in range(min(len(waiting), self._free(operation)))
             ]
         if taken:
-            asked = [(work.job_id, work.attempt) for _, work in taken if work is not None]
-            claimed = self._claim(asked) if asked else []
+            asked = {
+                (work.job_id, work.attempt): message for message, work in taken if work is not None
+            }
+            claimed = self._claim(list(asked)) if asked else []
+            self._observed.claimed(len(asked), claimed)
             for message, _ in taken:
                 self._waiting[self._operations[message.topic]].popleft()
             for job in claimed:
-                self._start(job)
+                self._start(job, asked[job.id, job.attempt])
             self._done += [message for message, _ in taken]
         self._commit()
         with self._freed:
@@ -164,29 +175,41 @@ class Worker:
             self._consumer.commit(self._done)
             self._done.clear()
 
-    def _start(self, job: Job) -> None:
+    def _start(self, job: Job, message: Message) -> None:
         operation = job.operation
         if operation is None:
             raise ValueError(f"{job.id} was claimed without an operation")
         with self._freed:
             self._running[operation] += 1
         lease = self._leases.open(job)
-        self._threads.submit(self._run, lease, operation)
+        self._threads.submit(self._run, lease, operation, message)
 
-    def _run(self, lease: Lease, operation: OperationName) -> None:
+    def _run(self, lease: Lease, operation: OperationName, message: Message) -> None:
         try:
-            self._report(lease, self._outcome(lease))
-        except LeaseLostError:
-            _log.warning("lease_lost", job=lease.job.id, attempt=lease.job.attempt)
-        except (StoreUnavailable, AccessDenied) as error:
-            _log.error("attempt_abandoned", job=lease.job.id, error=str(error))
-        except Exception:  # noqa: BLE001 - the pool would swallow it; its lease repairs what it left
-            _log.exception("attempt_abandoned", job=lease.job.id)
+            with self._observed.attempt(lease.job, message):
+                self._attempt(lease)
         finally:
             self._leases.close(lease)
             with self._freed:
                 self._running[operation] -= 1
                 self._freed.notify_all()
+
+    def _attempt(self, lease: Lease) -> None:
+        job = lease.job
+        try:
+            outcome = self._outcome(lease)
+            self._report(lease, outcome)
+        except LeaseLostError:
+            _log.warning("lease_lost", job=job.id, attempt=job.attempt)
+            self._observed.ended(job, AttemptOutcome.LEASE_LOST)
+        except (StoreUnavailable, AccessDenied) as error:
+            _log.error("attempt_abandoned", job=job.id, error=str(error))
+            self._observed.ended(job, AttemptOutcome.ABANDONED)
+        except Exception:  # noqa: BLE001 - the pool would swallow it; its lease repairs what it left
+            _log.exception("attempt_abandoned", job=job.id)
+            self._observed.ended(job, AttemptOutcome.ABANDONED)
+        else:
+            self._observed.reported(job, outcome)
 
     def _outcome(self, lease: Lease) -> Outcome:
         try:
@@ -204,9 +227,11 @@ class Worker:
         deadline = self._time.monotonic() + STALLED_S
         while True:
             try:
-                self._producer.send_all([message])
+                with tracing.span(f"send {message.topic}", kind=tracing.Kind.PRODUCER):
+                    self._producer.send_all([message])
             except BrokerUnavailableError as error:
                 _log.warning("waiting_for_the_world", job=lease.job.id, error=str(error))
+                _REPORT_WAITS.inc()
                 if lease.lost or self._time.monotonic() > deadline:
                     raise LeaseLostError(lease.job.id) from error
                 self._time.sleep(_PAUSE_S)
@@ -236,6 +261,8 @@ class Worker:
     def _bury(self, message: Message, error: str) -> None:
         _log.error(
             "message_dead",
+            stage="worker",
+            reason=DeadReason.UNREADABLE,
             topic=message.topic,
             partition=message.partition,
             offset=message.offset,
