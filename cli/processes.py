@@ -24,14 +24,15 @@ _PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 }
 _ALWAYS: Final = ("health", "ready")
 _LOOK_EVERY_S: Final = 1.0
-_LONGEST_S: Final = PATIENCE_S + 5.0
+LONGEST_S: Final = PATIENCE_S + 5.0
+"""How long it may take until it is clear how a process stands."""
 
 PROCESS_NAMES: Final = (*_GROUPS, *_PARTS)
 """What `--process` takes: a process, or one part of the process that has it."""
 
 
 def process_checks(name: str, data_dir: Path | None) -> tuple[Check, ...]:
-    """Look at one of `PROCESS_NAMES` until it is clear how it stands, at most 20 s.
+    """Look at one of `PROCESS_NAMES` until it is clear how it stands, at most `LONGEST_S`.
 
     Its monitor is where `PICMEND_MONITOR_PORT` says, as in a container of its own, or else where
     its supervisor was told. Raises `StackError` when there is no stack.
@@ -53,15 +54,11 @@ def process_checks(name: str, data_dir: Path | None) -> tuple[Check, ...]:
     found = _look(settings, target, (*_ALWAYS, *subjects) if subjects else ())
     if not found:
         return (Check(process, ok=True, found="its servers do not answer: nothing can be told"),)
-    missing = set(subjects) & set(_PARTS) - {finding.subject for finding in found}
-    return (
-        *(_check(process, finding, monitor) for finding in found),
-        *(
-            Check(f"{process}: {part}", ok=False, found="does not run here", mend="switch it on")
-            for part in missing
-            if not any(finding.standing is Standing.STUCK for finding in found)
-        ),
-    )
+    checks = tuple(_check(process, finding, monitor) for finding in found)
+    seen = {finding.subject for finding in found}
+    if name in _PARTS and "ready" in seen and name not in seen:
+        return (*checks, Check(name, ok=False, found=f"is not part of {process} here"))
+    return checks
 
 
 def _fixed(settings: Settings) -> str | None:
@@ -76,7 +73,7 @@ def _look(settings: Settings, target: Target, wanted: tuple[str, ...]) -> tuple[
     """Look until nothing that is wanted (all, if nothing is named) is unsure any more."""
     looker, judge = Looker(settings, (target,)), ProcessJudge()
     found: tuple[Finding, ...] = ()
-    deadline = time.monotonic() + _LONGEST_S
+    deadline = time.monotonic() + LONGEST_S
     try:
         while time.monotonic() < deadline:
             looks = looker.look()

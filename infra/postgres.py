@@ -60,10 +60,15 @@ def alone(url: str, lock: Alone) -> Iterator[Connection | None]:
     """Hold `lock` while the block runs; yield the connection that holds it, or None.
 
     None: another process has it. The lock ends with its connection, so whoever does the work
-    does it on this very connection: when the lock is lost, so is the means to go on.
+    does it on this very connection: when the lock is lost, so is the means to go on. The server
+    gives up a statement after 10 s, so that a turn cannot last for ever.
     """
     with psycopg.connect(
-        url, autocommit=True, connect_timeout=5, application_name=f"picmend-{lock.name.lower()}"
+        url,
+        autocommit=True,
+        connect_timeout=5,
+        application_name=f"picmend-{lock.name.lower()}",
+        options="-c statement_timeout=10s",
     ) as conn:
         row = conn.execute("SELECT pg_try_advisory_lock(%s)", (int(lock),)).fetchone()
         yield conn if row and row[0] else None

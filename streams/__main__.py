@@ -39,8 +39,10 @@ from streams.uploads import Announcer
 STOPPING_S = 2.0
 """How long a stop waits for the turn that a task takes."""
 
-_BEAT_S = 1.0
+PAGE_S = 120.0
+"""How long the reconciler may take for one page of its listing, headers read."""
 
+_BEAT_S = 1.0
 
 Carry = Callable[[Stage[Any], DeadLetters], Supervised[Any]]
 """Makes what carries the batches of one stage through."""
@@ -77,6 +79,7 @@ def build(config: Settings, *, carry: Carry = Supervised) -> tuple[faust.App, li
         admin = Admin(config.kafka_bootstrap)
         behind = LagReader(config.kafka_bootstrap)
         watched = Group(STREAMS.name, (topics.OBJECT_EVENTS, topics.JOB_REQUESTS))
+        pulse = Pulse("reconciler", within_s=PAGE_S)
         reconciler = Reconciler(
             store,
             announcer,
@@ -84,8 +87,9 @@ def build(config: Settings, *, carry: Carry = Supervised) -> tuple[faust.App, li
             PassSchedule(timedelta(seconds=config.reconciler_interval_s)),
             ping=admin.ping,
             lag=lambda: sum(progress.lag for progress in behind.read(watched)),
+            beat=pulse.beat,
         )
-        tasks.append(TaskThread(reconciler, Alone.RECONCILER, url))
+        tasks.append(TaskThread(reconciler, Alone.RECONCILER, url, pulse=pulse))
     return app, tasks
 
 

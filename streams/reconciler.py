@@ -72,13 +72,16 @@ class Reconciler:
         *,
         ping: Callable[[], None],
         lag: Callable[[], int],
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
+        """Prepare it; `beat` is called with each page, for a pass over many takes long."""
         self._store = store
         self._announcer = announcer
         self._clock = clock
         self._schedule = schedule
         self._ping = ping
         self._lag = lag
+        self._beat = beat
 
     def step(self, conn: Connection) -> bool:  # noqa: ARG002 - it holds the lock, and is not needed
         """Take a pass if one is due."""
@@ -94,6 +97,7 @@ class Reconciler:
         metrics.RECONCILER_PASSES.inc()
         found = 0
         for page in self._store.list(keys.INPUT_PREFIX):
+            self._beat()
             old_enough = self._clock.now() - YOUNG
             uploads = [
                 upload

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -32,6 +32,9 @@ from schemas.ids import JobId
 
 DRAIN_S: Final = 8.0
 """How long a stop waits for what runs; what takes longer is done again by another worker."""
+
+PARTS: Final = ("loop", "leases", "jobs")
+"""What `/health` judges: the loop, the renewal of leases, and that the jobs make progress."""
 
 _log = logs.logger(__name__)
 
@@ -72,7 +75,13 @@ def main() -> None:
         run(config, stopping, monitor)
 
 
-def run(config: Settings, stopping: threading.Event, monitor: Monitor) -> None:
+def run(
+    config: Settings,
+    stopping: threading.Event,
+    monitor: Monitor,
+    *,
+    make_claims: Callable[..., Claims] = Claims,
+) -> None:
     """Put the worker together, and let it work until `stopping` is set, watched by `monitor`."""
     name = f"{socket.gethostname()}-{os.getpid()}"
     clock = SystemClock()
@@ -82,7 +91,7 @@ def run(config: Settings, stopping: threading.Event, monitor: Monitor) -> None:
         name="worker",
         check=False,
     )
-    claims = Claims(pool, clock, worker=name, lease=timedelta(seconds=config.lease_s))
+    claims = make_claims(pool, clock, worker=name, lease=timedelta(seconds=config.lease_s))
     leases = Leases(claims.renew, clock, lease_s=config.lease_s, renewal_s=config.lease_renewal_s)
     capacity = config.slots()
     producer = KafkaPythonProducer(config.kafka_bootstrap, client_id=f"picmend-{name}")
@@ -115,8 +124,8 @@ def run(config: Settings, stopping: threading.Event, monitor: Monitor) -> None:
             time=clock,
             slots=capacity,
         )
-        turns, renewals = Pulse("loop", within_s=TURN_S), Pulse("leases", within_s=TURN_S)
-        monitor.watch(turns, renewals)
+        turns, renewals, jobs = (Pulse(name, within_s=TURN_S) for name in PARTS)
+        monitor.watch(turns, renewals, jobs)
         renewing = threading.Thread(
             target=_keep_renewing,
             args=(leases, config.lease_renewal_s, stopping, renewals),
@@ -128,6 +137,8 @@ def run(config: Settings, stopping: threading.Event, monitor: Monitor) -> None:
         while not stopping.is_set():
             worker.step()
             turns.beat()
+            if not leases.stalled():
+                jobs.beat()
             held = consumer.partitions()
             monitor.consumes(held, full=worker.full())
             if not told and held:

@@ -8,7 +8,9 @@ from typing import cast
 import pytest
 import yaml
 
+from cli.processes import LONGEST_S, PROCESS_NAMES
 from infra.stack import docker
+from infra.stack.stack import settings_of
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -47,6 +49,23 @@ def test_ports_are_opened_on_loopback_only() -> None:
 def test_what_stays_up_has_a_health_check() -> None:
     for name, service in SERVICES.items():
         assert ("healthcheck" in service) == (name not in ONE_SHOT), name
+
+
+@pytest.mark.parametrize("name", ["api", "streams", "worker"])
+def test_each_process_is_judged_by_the_doctor_for_longer_than_that_takes(name: str) -> None:
+    check = cast("dict[str, object]", SERVICES[name]["healthcheck"])
+    assert check["test"] == ["CMD", "picmend", "doctor", "--process", name]
+    assert name in PROCESS_NAMES
+    assert int(str(check["timeout"]).removesuffix("s")) > LONGEST_S + 10
+
+
+@pytest.mark.parametrize("name", ["api", "streams", "worker"])
+def test_the_doctor_finds_a_process_on_a_port_of_its_containers_loopback_alone(name: str) -> None:
+    settings = settings_of(environment(name))
+    assert settings.monitor_host == "127.0.0.1"
+    assert settings.monitor_port > 0
+    published = cast("list[str]", SERVICES[name].get("ports", []))
+    assert not any(port.endswith(f":{settings.monitor_port}") for port in published)
 
 
 @pytest.mark.parametrize("name", ["api", "streams", "worker"])

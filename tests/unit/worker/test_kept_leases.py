@@ -151,3 +151,12 @@ def test_a_defect_in_renewing_is_not_taken_for_a_server_that_is_away() -> None:
 
     with pytest.raises(psycopg.ProgrammingError):
         leases.renew_all()
+
+
+def test_a_job_that_holds_its_slot_without_progress_is_told_until_it_ends(leases: Leases) -> None:
+    lease = leases.open(JOB)
+    assert not leases.stalled()
+    lease.progress_at -= STALLED_S
+    assert leases.stalled()
+    leases.close(lease)
+    assert not leases.stalled()
