@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api import documented, problems, services
+from api.measured import Measured
 from api.routers import health, jobs, money, reference, uploads
 from api.services import Services
 
@@ -30,6 +31,7 @@ def create_app(open_services: Callable[[], AbstractContextManager[Services]]) ->
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(Measured)
     routers = (jobs.router, uploads.router, money.router, reference.router, health.router)
     for router in routers:
         app.include_router(router)

@@ -17,7 +17,7 @@ from api.errors import ApiError
 from domain.pipeline.cancel import JobEndedError
 from domain.pipeline.retry import NotRetryableError
 from domain.pipeline.submit import IdempotencyConflictError, RefusedError
-from infra import logs
+from infra import logs, metrics
 from infra.stored_objects import StoreError
 from schemas.errors import ErrorCode, http_status
 from schemas.problems import MEDIA_TYPE, FieldError, problem
@@ -64,6 +64,7 @@ def respond(request: Request, error: Exception, routes: Sequence[BaseRoute]) -> 
     `routes` are those of the application, of which an answer of 405 tells the methods.
     """
     what = told(error)
+    metrics.API_REFUSALS.labels(what.code).inc()
     locale = negotiate(request.headers.get("accept-language"))
     body = problem(
         what.code,
@@ -74,7 +75,7 @@ def respond(request: Request, error: Exception, routes: Sequence[BaseRoute]) -> 
         **what.members,
     )
     if body.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _LOG.warning("api.request_failed", code=what.code, path=request.url.path, error=repr(error))
+        _LOG.warning("request_failed", code=what.code, path=request.url.path, error=repr(error))
     return Response(
         body.encode(),
         status_code=body.status,

@@ -62,7 +62,7 @@ class Staging:
             try:
                 self._store.delete(key)
             except StoreError as error:
-                _LOG.warning("api.staged_file_left", key=key, error=str(error))
+                _LOG.warning("staged_file_left", key=key, error=str(error))
 
     def _place_sent(self, source: Sent) -> Staged:
         source.file.seek(0)

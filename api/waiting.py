@@ -82,7 +82,7 @@ class EndedJobs:
                 ended = await run_in_threadpool(self._find, sorted(set(self._waiting.values())))
                 pause = self._pause_s
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                _LOG.warning("api.waiting.database_away", error=str(error))
+                _LOG.warning("waiting_for_the_world", stage="api", error=str(error))
                 pause = self._pause_after_error_s
                 continue
             for future, job_id in list(self._waiting.items()):

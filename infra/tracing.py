@@ -161,13 +161,16 @@ def tell(
     kind: Kind,
     begun_ns: int,
     attributes: Attributes | None = None,
+    link: str | None = None,
 ) -> None:
     """Make a span, below the job's root span, of what began at `begun_ns` and ended just now.
 
     For batches: one call for each job; ask `on()` first, so that none costs anything when off.
     """
     if (provider := _provider) is not None:
-        _begin(provider, name, job, kind=kind, attributes=attributes, begun_ns=begun_ns).end()
+        _begin(
+            provider, name, job, kind=kind, attributes=attributes, link=link, begun_ns=begun_ns
+        ).end()
 
 
 def tell_sent(job: JobId, topic: str, *, begun_ns: int) -> None:

@@ -14,6 +14,7 @@ from api.cursor import decode_cursor, encode_cursor
 from api.documented import CALLED, REFUSALS, Responses, order_body, problems
 from api.errors import NotFoundError, wrong_field
 from api.headers import Language, WaitSeconds, check_idempotency_key
+from api.measured import trace_taken
 from api.orders import read_order
 from api.presenting import present
 from api.submission import submit_order
@@ -22,6 +23,7 @@ from domain.jobs.model import Job
 from domain.jobs.read import JobFilter
 from domain.pipeline.cancel import cancel
 from domain.pipeline.submit import submit_retry
+from infra import tracing
 from schemas.api import JobList, JobSummary, JobView, Text
 from schemas.errors import ErrorCode
 from schemas.states import TERMINAL, Actor, JobState
@@ -76,6 +78,7 @@ async def create_job(
 
     A request that is refused leaves nothing behind, and its key may be used again.
     """
+    begun_ns = tracing.now_ns()
     key = check_idempotency_key(idempotency_key)
     # Before the body is read: nobody unknown makes us take in megabytes.
     await run_in_threadpool(_check_key, caller)
@@ -85,6 +88,7 @@ async def create_job(
             partial(submit_order, caller, order, idempotency_key=key),
             limiter=caller.services.submissions,
         )
+    trace_taken(job, request.headers, route="/v1/jobs", begun_ns=begun_ns)
     return await _accepted(caller, job, wait, locale, response)
 
 
@@ -153,10 +157,18 @@ def cancel_job(job_id: str, caller: Caller, locale: Language) -> JobView:
     responses={**_ACCEPTED, **_MINE, **problems(ErrorCode.JOB_NOT_RETRYABLE, *REFUSALS, *CALLED)},
 )
 async def retry_job(
-    job_id: str, response: Response, caller: Caller, wait: WaitSeconds, locale: Language
+    *,
+    job_id: str,
+    request: Request,
+    response: Response,
+    caller: Caller,
+    wait: WaitSeconds,
+    locale: Language,
 ) -> JobView:
     """Try an ended job again, as a new job under today's terms; asked twice, the same one."""
+    begun_ns = tracing.now_ns()
     job = await run_in_threadpool(_retry, caller, job_id)
+    trace_taken(job, request.headers, route="/v1/jobs/{job_id}/retry", begun_ns=begun_ns)
     return await _accepted(caller, job, wait, locale, response)
 
 
