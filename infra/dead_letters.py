@@ -27,6 +27,8 @@ class DeadReason(StrEnum):
 
     UNREADABLE = "unreadable"
     REFUSED = "refused"
+    NEWER = "newer"
+    """A newer version wrote it: to be replayed once that one reads the topic too."""
 
 
 class DeadLetters:

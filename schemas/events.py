@@ -5,6 +5,7 @@ optional; a changed meaning is a new type.
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from schemas import ids
 from schemas.errors import ErrorCode
 from schemas.ids import AccountId, EventId, JobId
+from schemas.newer import newer_head, newer_than_this
 from schemas.operations import ImageFormat, OperationName
 from schemas.states import Actor, JobState, Origin
 
@@ -33,6 +35,10 @@ Whole = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 
 class UnreadableEventError(ValueError):
     """A message that is not the event its topic carries, and never will be."""
+
+
+class NewerEventError(UnreadableEventError):
+    """An event that a newer version of picmend wrote, and that this one cannot understand."""
 
 
 class EventData(BaseModel):
@@ -162,6 +168,16 @@ class UsageRecorded(EventData):
     duration_ms: Count | None = Field(None, description="From the claim to the result")
 
 
+class UsageToBill(UsageRecorded):
+    """A usage event as billing reads it: money does not depend on what was done, or why not.
+
+    So an operation or an error code that only a newer version knows holds no money up.
+    """
+
+    operation: Name  # type: ignore[assignment]  # wider on purpose: any name is taken
+    code: Name | None = None  # type: ignore[assignment]  # wider on purpose, too
+
+
 class JobChanged(EventData):
     """A job moved to another state; the event's type ends in that state."""
 
@@ -226,16 +242,21 @@ class Event(BaseModel, Generic[D]):
         """Return the event in a message body.
 
         Raises `UnreadableEventError` for anything else: another type, a wrong or missing
-        field, or a U+0000, which no table can hold.
+        field, or a U+0000, which no table can hold; and `NewerEventError`, which is one of
+        them, for what only a newer version can read (see `schemas.newer`).
         """
         try:
             event = cls.model_validate_json(raw)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "the message"
+            if why := newer_than_this(raw, error, known=_known_types()):
+                raise NewerEventError(why) from error
             raise UnreadableEventError(f"{where}: {first['msg']}") from error
         if b"\\u0000" in raw and "\0" in _texts(event.model_dump(mode="json")):
             raise UnreadableEventError("the message holds U+0000")
+        if why := newer_head(event.type, event.dataschema, known=_known_types()):
+            raise NewerEventError(why)
         if not _type_fits(event.type, event.data):
             raise UnreadableEventError(f"type: {event.type!r} is not {event.data.TYPE!r}")
         return event
@@ -251,6 +272,13 @@ def _texts(value: object) -> str:
             return "".join(_texts(item) for item in value)
         case _:
             return ""
+
+
+@cache
+def _known_types() -> frozenset[str]:
+    one_each = (JobRequested, WorkDispatched, WorkFinished, UsageRecorded, AbuseFound)
+    transitions = {f"picmend.job.{state}" for state in JobState}
+    return frozenset({data.TYPE for data in one_each} | transitions)
 
 
 def _type_fits(type_: str, data: EventData) -> bool:

@@ -10,7 +10,7 @@ from infra.clock import Clock
 from infra.kafka import Message
 from infra.postgres import Pool
 from schemas import topics
-from schemas.events import Event, UsageRecorded, dataschema
+from schemas.events import Event, UsageRecorded, UsageToBill, dataschema
 from streams.decoding import decode_event
 
 
@@ -33,7 +33,7 @@ class Billing:
 
     def decode(self, message: Message) -> UsageRecorded:
         """See `Stage`."""
-        return decode_event(Event[UsageRecorded], message)
+        return decode_event(Event[UsageToBill], message)
 
     def step(self, items: Sequence[UsageRecorded]) -> None:
         """Close the batch's holds in one transaction. A usage event that comes again is free.

@@ -5,16 +5,24 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict, JsonValue
+
 from infra import metrics
 from infra.kafka import Message
+from infra.logs import logger
 from infra.stored_objects import ObjectStore
 from schemas import keys, problems, topics
 from schemas.errors import ErrorCode
 from schemas.events import Event, JobChanged, dataschema
 from schemas.states import TERMINAL, JobState, Origin
 from streams.decoding import decode_event
+from streams.stage import NewerMessageError
 
 _WRITERS: Final = 8
+_TRANSITION: Final = "picmend.job."
+_ENDS_WITH_FILE: Final = TERMINAL - {JobState.SUCCEEDED}
+
+_log = logger(__name__)
 
 
 class Problems:
@@ -29,16 +37,24 @@ class Problems:
         self._store = store
         self._writers = writers or ThreadPoolExecutor(_WRITERS, thread_name_prefix="problems")
 
-    def decode(self, message: Message) -> JobChanged:
-        """See `Stage`."""
-        return decode_event(Event[JobChanged], message)
+    def decode(self, message: Message) -> JobChanged | None:
+        """See `Stage`. None: a newer version tells of something that calls for no file."""
+        try:
+            return decode_event(Event[JobChanged], message)
+        except NewerMessageError:
+            if may_need_file(message.value):
+                raise
+            return None
 
-    def step(self, items: Sequence[JobChanged]) -> None:
+    def step(self, items: Sequence[JobChanged | None]) -> None:
         """Put the batch's files. The same event makes the same bytes each time."""
-        for _ in self._writers.map(self._put, [item for item in items if needs_file(item)]):
+        told = [item for item in items if item is not None]
+        for _ in self._writers.map(self._put, [item for item in told if needs_file(item)]):
             pass
-        for (state, by), count in Counter((item.state, item.by) for item in items).items():
+        for (state, by), count in Counter((item.state, item.by) for item in told).items():
             metrics.TRANSITIONS.labels(state, by).inc(count)
+        if len(told) < len(items):
+            _log.info("newer_events_skipped", stage=self.name, count=len(items) - len(told))
 
     def _put(self, ended: JobChanged) -> None:
         key = keys.problem_key(ended.source_key or "", ended.job_id)
@@ -49,10 +65,31 @@ def needs_file(event: JobChanged) -> bool:
     """Tell whether a job's event is an end that its uploader must find in the store."""
     return (
         event.origin is Origin.OBJECT
-        and event.state in TERMINAL
-        and event.state is not JobState.SUCCEEDED
+        and event.state in _ENDS_WITH_FILE
         and event.source_key is not None
     )
+
+
+class _Glance(BaseModel):
+    """What can be told of an event even if not all of it is understood."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: str
+    data: dict[str, JsonValue]
+
+
+def may_need_file(body: bytes) -> bool:
+    """Tell whether an event that only a newer version understands may be an end with a file.
+
+    It is none when it tells of no transition, of one to a state that is known to be no such
+    end, or of a job that came by the API. A state that is not known may be one.
+    """
+    seen = _Glance.model_validate_json(body)
+    if not seen.type.startswith(_TRANSITION) or seen.data.get("origin") == Origin.API:
+        return False
+    state = seen.data.get("state")
+    return state not in {*JobState} or state in _ENDS_WITH_FILE
 
 
 def problem_body(ended: JobChanged) -> bytes:

@@ -12,6 +12,10 @@ class UnreadableMessageError(ValueError):
     """The message is not what its topic carries, and never will be."""
 
 
+class NewerMessageError(UnreadableMessageError):
+    """The message is right, and of a newer version than this: one that knows it can handle it."""
+
+
 class Stage(Protocol[T]):
     """One stage. `name` is the agent's, `schema` names what the topic's messages are.
 

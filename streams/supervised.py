@@ -19,7 +19,7 @@ from infra.kafka import Message
 from infra.logs import logger
 from infra.world import WORLD_ERRORS
 from streams.observed import Observed
-from streams.stage import Stage, UnreadableMessageError
+from streams.stage import NewerMessageError, Stage, UnreadableMessageError
 
 T = TypeVar("T")
 
@@ -110,6 +110,8 @@ class Supervised(Generic[T]):
         for message in messages:
             try:
                 readable.append((message, self._stage.decode(message)))
+            except NewerMessageError as error:
+                self._bury(message, DeadReason.NEWER, error, deadline)
             except UnreadableMessageError as error:
                 self._bury(message, DeadReason.UNREADABLE, error, deadline)
             except Exception as error:  # noqa: BLE001 - decoding is pure: the message causes it

@@ -21,7 +21,14 @@ from processors.worker.leases import STALLED_S, Lease, LeaseLostError, Leases
 from processors.worker.observed import Observed
 from schemas import events, topics
 from schemas.errors import ErrorCode
-from schemas.events import Event, UnreadableEventError, WorkDispatched, WorkFinished, dataschema
+from schemas.events import (
+    Event,
+    NewerEventError,
+    UnreadableEventError,
+    WorkDispatched,
+    WorkFinished,
+    dataschema,
+)
 from schemas.ids import JobId
 from schemas.operations import OperationName
 
@@ -134,6 +141,9 @@ class Worker:
         """Return what a message asks for; None for one that is now with the dead letters."""
         try:
             work = Event[WorkDispatched].decode(message.value).data
+        except NewerEventError as error:
+            self._bury(message, str(error), DeadReason.NEWER)
+            return None
         except UnreadableEventError as error:
             self._bury(message, str(error))
             return None
@@ -258,11 +268,13 @@ class Worker:
             case Stopped():
                 return finished(outcome="cancelled", code=ErrorCode.JOB_CANCELLED)
 
-    def _bury(self, message: Message, error: str) -> None:
+    def _bury(
+        self, message: Message, error: str, reason: DeadReason = DeadReason.UNREADABLE
+    ) -> None:
         _log.error(
             "message_dead",
             stage="worker",
-            reason=DeadReason.UNREADABLE,
+            reason=reason,
             topic=message.topic,
             partition=message.partition,
             offset=message.offset,
@@ -270,7 +282,7 @@ class Worker:
         )
         self._dead_letters.put(
             message,
-            reason=DeadReason.UNREADABLE,
+            reason=reason,
             error=error,
             attempt=1,
             schema=dataschema(WorkDispatched),

@@ -37,6 +37,12 @@ def work(number: int, *, of: OperationName = OperationName.IDENTITY) -> Message:
     return Message(TOPIC, b"", body, partition=0, offset=number)
 
 
+def newer(offset: int) -> Message:
+    """Return the message of an operation that only a newer version knows."""
+    body = work(offset).value.replace(b'"operation":"identity"', b'"operation":"colourise"')
+    return Message(TOPIC, b"", body, partition=0, offset=offset)
+
+
 def garbage(offset: int) -> Message:
     return Message(TOPIC, b"", b"garbage", partition=0, offset=offset)
 
@@ -134,6 +140,15 @@ def test_work_on_the_topic_of_another_operation_is_dead(rig: Rig) -> None:
     assert rig.buried() == [stray.value]
     assert rig.claimed == []
     assert rig.broker.committed == [[0]]
+
+
+def test_work_that_only_a_newer_version_knows_is_kept_as_newer(rig: Rig) -> None:
+    rig.broker.coming = [[newer(0), work(1)]]
+    rig.open.set()
+    rig.steps_until(lambda: rig.broker.committed == [[0], [1]])
+    assert rig.claimed == [job(1).id]
+    reasons = [dict(sent.headers)["reason"] for sent in rig.broker.sent if sent.headers]
+    assert reasons == [b"newer"]
 
 
 def test_a_result_waits_for_a_broker_that_is_away(rig: Rig) -> None:
