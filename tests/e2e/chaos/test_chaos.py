@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import pytest
 
 from infra.stack import Running, running
+from tests.e2e.chaos.invariants import RULES, findings
+from tests.e2e.chaos.observed import observe
 from tests.e2e.chaos.schedule import Kind, brief
 from tests.e2e.chaos.storm import STRIKES_AT_ONCE, Report, storm, told
+from tests.e2e.chaos.tampering import harm
 
 SEED = 7
 JOBS = 1000
@@ -58,3 +61,14 @@ def test_what_was_struck_recovers_by_itself(weathered: Weathered) -> None:
         if measured.all_s is None or measured.all_s > measured.fault.seconds + SLACK_S
     ]
     assert slow == []
+
+
+@pytest.mark.timeout(420)
+def test_harm_done_to_the_same_system_is_found_by_every_rule(weathered: Weathered) -> None:
+    for process in ("streams", "worker", "api"):
+        weathered.system.process(process).stop()
+    settings = weathered.system.settings()
+    done = harm(settings, weathered.report.observed)
+    assert {rule for rule, _ in done.expected} == {rule.__name__ for rule in RULES}
+    found = {(finding.rule, finding.subject) for finding in findings(observe(settings, done.sent))}
+    assert done.expected - found == set()
