@@ -43,6 +43,10 @@ class Settings(BaseSettings):
     api_port: int = 8000
     monitor_host: str = Field("127.0.0.1", description="Where /metrics and /health listen")
     monitor_port: int = Field(0, ge=0, le=65535, description="Their port; 0: any free one")
+    traces_endpoint: str | None = Field(
+        None,
+        description="Where traces go by OTLP/HTTP, http://host:4318/v1/traces; nowhere if unset",
+    )
     data_dir: Path = Field(Path(".picmend"), description="State, logs and work files")
     log_level: str = "INFO"
 

@@ -12,6 +12,7 @@ SDK is imported. Names and attributes are those of OpenTelemetry's messaging con
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,9 +42,10 @@ JOB_OPERATION: Final = "picmend.operation"
 OUTCOME: Final = "picmend.outcome"
 ATTEMPT: Final = "picmend.attempt"
 
-_QUEUE: Final = 16_384
+_QUEUE: Final = 8192
 _BATCH: Final = 512
 _EXPORT_S: Final = 5.0
+_LAST_S: Final = 2.0
 
 
 class Kind(Enum):
@@ -57,6 +59,16 @@ class Kind(Enum):
 
 _provider: TracerProvider | None = None
 _root: ContextVar[tuple[int, int] | None] = ContextVar("root", default=None)
+
+
+@contextmanager
+def sending(endpoint: str | None, *, process: str) -> Iterator[None]:
+    """Trace for as long as a block runs; see `start` and `stop`."""
+    start(endpoint, process=process)
+    try:
+        yield
+    finally:
+        stop()
 
 
 def start(endpoint: str | None, *, process: str) -> None:
@@ -105,11 +117,14 @@ def start_with(processor: SpanProcessor, *, process: str) -> None:
 
 
 def stop() -> None:
-    """Send what waits, and trace no more. A collector that is away is not waited for long."""
+    """Send what waits, and trace no more. A collector that is away is waited for 2 s at most."""
     global _provider
     ended, _provider = _provider, None
     if ended is not None:
-        ended.shutdown()
+        # The SDK tries for up to half a minute, which a process that is to end has not.
+        ending = threading.Thread(target=ended.shutdown, name="tracing-ends", daemon=True)
+        ending.start()
+        ending.join(_LAST_S)
 
 
 def on() -> bool:

@@ -8,8 +8,9 @@ from typing import Any
 import faust
 import uvloop
 from faust.types import TP
+from prometheus_client import REGISTRY
 
-from infra import logs
+from infra import logs, metrics, tracing
 from infra.clock import SystemClock
 from infra.dead_letters import DeadLetters
 from infra.kafka import Admin, KafkaPythonProducer
@@ -30,6 +31,7 @@ from streams.problems import Problems
 from streams.reconciler import PassSchedule, Reconciler
 from streams.relay import Relay
 from streams.results import Results
+from streams.scraped import Scraped
 from streams.stage import Stage
 from streams.supervised import Supervised
 from streams.sweeper import Sweeper
@@ -97,11 +99,23 @@ def main() -> None:
     """Run until SIGTERM or Ctrl-C; what is in hand is finished first."""
     config = settings()
     logs.configure(config.log_level)
+    metrics.introduce("streams")
     require_schema(config.database_url.get_secret_value())
-    with Monitor(host=config.monitor_host, port=config.monitor_port) as monitor:
+    with (
+        tracing.sending(config.traces_endpoint, process="streams"),
+        Monitor(host=config.monitor_host, port=config.monitor_port) as monitor,
+    ):
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
         app, tasks = build(config)
+        REGISTRY.register(_scraped(config))
         run(config, monitor, app, tasks)
+
+
+def _scraped(config: Settings) -> Scraped:
+    # Connections of its own: a scrape takes none from the stages, nor waits for one of theirs.
+    url = config.database_url.get_secret_value()
+    pool = open_pool(url, size=2, name="scrape", check=False)
+    return Scraped(pool, config.kafka_bootstrap, SystemClock(), data_dir=config.data_dir)
 
 
 def run(config: Settings, monitor: Monitor, app: faust.App, tasks: Sequence[TaskThread]) -> None:

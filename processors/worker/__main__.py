@@ -12,7 +12,7 @@ import torch
 
 from domain.jobs.model import Job
 from domain.pipeline.claim import claim_batch, renew_leases
-from infra import logs
+from infra import logs, metrics, tracing
 from infra.clock import Clock, SystemClock
 from infra.kafka import KafkaPythonConsumer, KafkaPythonProducer
 from infra.kafka_lag import WORKERS
@@ -65,6 +65,8 @@ def main() -> None:
     """Run until SIGTERM or Ctrl-C."""
     config = settings()
     logs.configure(config.log_level)
+    metrics.introduce("worker")
+    tracing.start(config.traces_endpoint, process="worker")
     require_schema(config.database_url.get_secret_value())
     if config.torch_threads:
         torch.set_num_threads(config.torch_threads)
@@ -149,6 +151,7 @@ def run(
         if not worker.drain(DRAIN_S):
             _log.warning("left_running", worker=name)
     producer.close()
+    tracing.stop()
     # Threads that still run a job must not hold the process: its lease will be taken over.
     os._exit(0)
 
