@@ -1,13 +1,16 @@
 """What money did for a job: its hold, its usage event, its transactions. Reading only."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
 from schemas.ids import JobId
+
+_PAGE: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +90,17 @@ def entries(conn: Connection, account_id: str, job_id: JobId) -> list[Entry]:
             " WHERE t.account_id = %s AND t.job_id = %s ORDER BY t.id, a.id",
             (account_id, job_id),
         ).fetchall()
+
+
+def recorded(conn: Connection) -> Iterator[list[tuple[str, datetime]]]:
+    """Yield the ids of all usage events with when their jobs ended, a page at a time."""
+    last = ""
+    while True:
+        rows = conn.execute(
+            "SELECT id, ended_at FROM usage_events WHERE id > %s ORDER BY id LIMIT %s",
+            (last, _PAGE),
+        ).fetchall()
+        if not rows:
+            return
+        yield [(str(id_), ended_at) for id_, ended_at in rows]
+        last = str(rows[-1][0])
