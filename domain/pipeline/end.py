@@ -63,8 +63,11 @@ def _usage(job: Job, at: datetime) -> Message:
             output_pixels=(
                 result.width * result.height if result and result.width and result.height else None
             ),
+            # The worker's clock and this one's may differ by more than it took.
             duration_ms=(
-                round((at - job.started_at).total_seconds() * 1000) if job.started_at else None
+                max(0, round((at - job.started_at).total_seconds() * 1000))
+                if job.started_at
+                else None
             ),
         )
     )

@@ -55,6 +55,16 @@ def test_a_success_keeps_its_result_and_tells_of_the_usage(world: World) -> None
     assert (usage.duration_ms, usage.admitted_at) == (2000, job.admitted_at)
 
 
+def test_a_worker_whose_clock_is_ahead_ends_its_job_all_the_same(world: World) -> None:
+    (job_id,) = world.running(world.account())
+    world.clock.move(timedelta(minutes=-2))
+
+    world.end(success(job_id))
+
+    assert world.job(job_id).state is JobState.SUCCEEDED
+    assert [usage.duration_ms for usage in world.usage()] == [0]
+
+
 def test_a_success_of_an_old_attempt_counts_wherever_the_job_stands(world: World) -> None:
     account = world.account()
     queued, dispatched, running = job_ids = world.running(account, 3)

@@ -1,0 +1,157 @@
+"""What goes wrong in a run: each seed has its own kinds of trouble, and its own measure of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from domain.accounts import service as accounts
+from tests.simulation.clients import OTHER, RICH
+from tests.simulation.scheduler import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from schemas.ids import AccountId
+    from tests.simulation.clients import Clients
+    from tests.simulation.world import World
+
+TROUBLE_S: Final = 60.0
+_OFTEN: Final = 0.6
+
+
+class Trouble:
+    """Brings faults for a while, then no more; `measure` multiplies the likelihood of each."""
+
+    def __init__(self, world: World, clients: Clients, measure: float) -> None:
+        self._world = world
+        self._measure = measure
+        self._clients = clients
+        self._simulation = world.simulation
+        self._process = Process("fate")
+        self._running: dict[AccountId, set[tuple[str, int]]] = {}
+        self.over = False
+
+    def begin(self) -> None:
+        """Draw what this run suffers from, and begin."""
+        random, chances = self._simulation.random, self._simulation.chances
+        for name, most in (
+            ("crash", 0.01),
+            ("error", 0.02),
+            ("answer_lost", 0.02),
+            ("lose_lock", 0.02),
+            ("duplicate", 0.1),
+            ("store_event_lost", 0.5),
+            ("store_event_late", 0.5),
+        ):
+            likelihood = min(1.0, most * self._measure * random.random())
+            setattr(chances, name, likelihood if random.random() < _OFTEN else 0.0)
+        actions = [
+            self._kill,
+            self._freeze,
+            self._stop,
+            self._broker_away,
+            self._database_away,
+            self._store_away,
+            self._clock_jumps,
+            self._steal_lock,
+            self._clients.cancel_one,
+            self._clients.retry_one,
+            self._suspend,
+        ]
+        chosen = [action for action in actions if random.random() < _OFTEN]
+        if chosen:
+            self._simulation.spawn(self._process, "fate", lambda: self._bring(chosen))
+        else:
+            self.over = True
+
+    def end(self) -> None:
+        """Lift what still bars accounts."""
+        for account in list(self._running):
+            self._resume(account)
+
+    def _bring(self, actions: list[Callable[[], None]]) -> None:
+        simulation = self._simulation
+        pace = 1.0 + simulation.random.random() * 12
+        while simulation.elapsed < TROUBLE_S:
+            simulation.sleep(simulation.random.random() * pace)
+            simulation.random.choice(actions)()
+        self.over = True
+
+    def _victim(self) -> Process:
+        names = sorted(self._world.processes)
+        return self._world.processes[self._simulation.random.choice(names)]
+
+    def _kill(self) -> None:
+        victim = self._victim()
+        if victim.alive:
+            self._simulation.fault("process killed")
+            self._simulation.kill(victim)
+
+    def _stop(self) -> None:
+        victim = self._victim()
+        if victim.alive and not victim.stopping:
+            self._simulation.fault("process stopped in order")
+            victim.stopping = True
+
+    def _freeze(self) -> None:
+        self._simulation.fault("process frozen")
+        self._victim().frozen_until = (
+            self._simulation.elapsed + self._simulation.random.random() * 60
+        )
+
+    def _broker_away(self) -> None:
+        self._simulation.fault("kafka away")
+        self._world.broker.away = True
+        self._simulation.sleep(self._simulation.random.random() * 15)
+        self._world.broker.away = False
+
+    def _database_away(self) -> None:
+        self._simulation.fault("postgres away")
+        self._world.connections.away = True
+        self._world.connections.lose_locks()
+        self._simulation.sleep(self._simulation.random.random() * 15)
+        self._world.connections.away = False
+
+    def _store_away(self) -> None:
+        self._simulation.fault("store away")
+        self._world.store_away = True
+        self._simulation.sleep(self._simulation.random.random() * 15)
+        self._world.store_away = False
+
+    def _steal_lock(self) -> None:
+        self._simulation.fault("lock lost unnoticed")
+        self._world.connections.lose_locks()
+
+    def _clock_jumps(self) -> None:
+        self._simulation.fault("clock jumps")
+        seconds = self._simulation.random.choice((-3600, -60, -5, 5, 60, 3600))
+        self._victim().skew += timedelta(seconds=seconds)
+
+    def _suspend(self) -> None:
+        account = self._simulation.random.choice((RICH, OTHER))
+        if account in self._running:
+            self._resume(account)
+            return
+        self._simulation.fault("account suspended")
+        with self._world.transaction() as conn:
+            accounts.suspend(conn, account, reason="test", by="operator", at=self._simulation.now())
+        self._running[account] = self._started(account)
+
+    def _resume(self, account: AccountId) -> None:
+        before = self._running.pop(account)
+        self._simulation.findings.extend(
+            f"suspended: {job}, attempt {attempt}, started while {account} was"
+            for job, attempt in sorted(self._started(account) - before)
+        )
+        with self._world.transaction() as conn:
+            accounts.resume(conn, account, by="operator", at=self._simulation.now())
+
+    def _started(self, account: AccountId) -> set[tuple[str, int]]:
+        with self._world.transaction() as conn:
+            rows = conn.execute(
+                "SELECT t.job_id, t.attempt FROM transitions t JOIN jobs j ON j.id = t.job_id"
+                " WHERE t.state = 'running' AND j.account_id = %s",
+                (account,),
+            ).fetchall()
+        return {(job, attempt) for job, attempt in rows}
