@@ -1,7 +1,7 @@
 """Reading a topic, or a span of it, up to where it ends now, outside of any consumer group."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,12 +22,14 @@ class Span:
     """What of a topic is meant: all of it, unless one of these narrows it.
 
     `key` is the key whose partition is meant, as our producers choose it; an object store's
-    may choose another. `since` and `until` are by when messages were stored.
+    may choose another. `since` and `until` are by when messages were stored. `beyond` tells by
+    partition from which offset on; partitions that it lacks are read from their beginning.
     """
 
     key: bytes | None = None
     since: datetime | None = None
     until: datetime | None = None
+    beyond: Mapping[int, int] | None = None
 
 
 class TopicReader:
@@ -70,6 +72,14 @@ class TopicReader:
         with _told(topic):
             return sum(end - start for start, end in self._bounds(topic, span or Span()).values())
 
+    def ends(self, topic: str) -> dict[int, int]:
+        """Return, by partition, the offset that the next message of a topic will have."""
+        with _told(topic):
+            numbers = self._consumer.partitions_for_topic(topic) or ()
+            asked = [TopicPartition(topic, number) for number in numbers]
+            ends: dict[TopicPartition, int] = self._consumer.end_offsets(asked)
+            return {at.partition: end for at, end in ends.items()}
+
     def _bounds(self, topic: str, span: Span) -> dict[TopicPartition, tuple[int, int]]:
         """Return from where up to, without, where to read in each partition that has something."""
         numbers = sorted(self._consumer.partitions_for_topic(topic) or ())
@@ -81,6 +91,12 @@ class TopicReader:
         ends: dict[TopicPartition, int] = self._consumer.end_offsets(partitions)
         if span.since is not None:
             starts = self._at(partitions, span.since, or_else=ends)
+        if span.beyond is not None:
+            starts = {
+                at: max(start, span.beyond.get(at.partition, 0)) for at, start in starts.items()
+            }
+        if span.starts is not None:
+            starts = {at: max(starts[at], span.starts.get(at.partition, 0)) for at in partitions}
         if span.until is not None:
             ends = self._at(partitions, span.until, or_else=ends)
         return {at: (starts[at], ends[at]) for at in partitions if starts[at] < ends[at]}
