@@ -95,8 +95,6 @@ class TopicReader:
             starts = {
                 at: max(start, span.beyond.get(at.partition, 0)) for at, start in starts.items()
             }
-        if span.starts is not None:
-            starts = {at: max(starts[at], span.starts.get(at.partition, 0)) for at in partitions}
         if span.until is not None:
             ends = self._at(partitions, span.until, or_else=ends)
         return {at: (starts[at], ends[at]) for at in partitions if starts[at] < ends[at]}
