@@ -13,8 +13,10 @@ from functools import cached_property
 from typing import Final
 
 from infra import metrics
+from infra.allowances import allowance
 from infra.clock import Clock
 from infra.kafka import Message, Producer
+from infra.kafka_lag import STREAMS, WORKERS
 from infra.topic_reader import TopicReader
 from schemas import topics
 
@@ -37,6 +39,10 @@ class DeadLetters:
     def __init__(self, producer: Producer, clock: Clock) -> None:
         self._producer = producer
         self._clock = clock
+        # Told as 0 before there are any: from then on the first one is seen as an increase.
+        for topic in (*STREAMS.topics, *WORKERS.topics):
+            for reason in DeadReason:
+                metrics.DEAD_LETTERS.labels(topic, reason)
 
     def put(
         self, message: Message, *, reason: DeadReason, error: str, attempt: int, schema: str
@@ -131,13 +137,13 @@ class LetterBox:
 
     def done(self, source: str) -> frozenset[Place]:
         """Return the places of the letters that were replayed or dropped."""
-        marks = map(_place_marked, self._reader.read(topics.dlq(source)))
+        marks = map(place_marked, self._reader.read(topics.dlq(source)))
         return frozenset(place for place in marks if place is not None)
 
     def letters(self, source: str) -> Iterator[DeadLetter]:
         """Yield every letter, done with or not, in order within each partition."""
         for message in self._reader.read(topics.dlq(source)):
-            if _place_marked(message) is None:
+            if place_marked(message) is None and allowance(message) is None:
                 yield DeadLetter(message)
 
     def open(self, source: str) -> Iterator[DeadLetter]:
@@ -186,8 +192,8 @@ class Clerk:
         )
 
 
-def _place_marked(message: Message) -> Place | None:
-    """Return the place of the letter that this message is the mark of, if it is one."""
+def place_marked(message: Message) -> Place | None:
+    """Return the place of the letter that a message is the mark of; None for one that is none."""
     for name, value in message.headers:
         if name == _DONE_OF:
             partition, _, offset = value.partition(b"/")

@@ -27,6 +27,11 @@ class Sweeper:
         self._lease = lease
         self._connection: Connection | None = None
         self._since: datetime | None = None
+        self._swept = {
+            (reason, outcome): metrics.SWEPT.labels(reason, outcome)
+            for reason in ("expired", "unclaimed", "lease")
+            for outcome in ("ended", "requeued")
+        }
 
     def step(self, conn: Connection) -> bool:
         """Sweep once; return whether there may be more at once."""
@@ -39,8 +44,8 @@ class Sweeper:
             with conn.transaction():
                 swept["lease"] = sweep_leases(conn, clock=self._clock)
         for reason, found in swept.items():
-            metrics.SWEPT.labels(reason, "ended").inc(found.ended)
-            metrics.SWEPT.labels(reason, "requeued").inc(found.requeued)
+            self._swept[reason, "ended"].inc(found.ended)
+            self._swept[reason, "requeued"].inc(found.requeued)
         ended = sum(found.ended for found in swept.values())
         requeued = sum(found.requeued for found in swept.values())
         if ended or requeued:
