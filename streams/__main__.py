@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 from infra import logs, metrics, tracing
 from infra.clock import SystemClock
 from infra.dead_letters import DeadLetters
+from infra.ending import end_soon
 from infra.kafka import Admin, KafkaPythonProducer
 from infra.kafka_lag import STREAMS, Group, LagReader
 from infra.monitor import Monitor
@@ -134,6 +135,8 @@ def run(config: Settings, monitor: Monitor, app: faust.App, tasks: Sequence[Task
             task.stop()
         for task in tasks:
             task.join(STOPPING_S)
+        # When an agent raised SystemExit, Faust leaves a thread behind that never ends.
+        end_soon()
 
 
 def _watch(monitor: Monitor, app: faust.App) -> None:

@@ -15,6 +15,7 @@ from typing import Generic, NoReturn, TypeVar
 from infra import tracing
 from infra.clock import SystemClock, Time
 from infra.dead_letters import DeadLetters, DeadReason
+from infra.ending import EXIT_CANNOT_GO_ON
 from infra.kafka import Message
 from infra.logs import logger
 from infra.world import WORLD_ERRORS
@@ -22,9 +23,6 @@ from streams.observed import Observed
 from streams.stage import NewerMessageError, Stage, UnreadableMessageError
 
 T = TypeVar("T")
-
-EXIT_CANNOT_GO_ON = 70
-"""Exit status (EX_SOFTWARE) of a process that ends so that its supervisor starts it anew."""
 
 _log = logger(__name__)
 

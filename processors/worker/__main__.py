@@ -14,6 +14,7 @@ from domain.jobs.model import Job
 from domain.pipeline.claim import claim_batch, renew_leases
 from infra import logs, metrics, tracing
 from infra.clock import Clock, SystemClock
+from infra.ending import end_soon
 from infra.kafka import KafkaPythonConsumer, KafkaPythonProducer
 from infra.kafka_lag import WORKERS
 from infra.monitor import Monitor
@@ -74,7 +75,11 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     with Monitor(host=config.monitor_host, port=config.monitor_port) as monitor:
-        run(config, stopping, monitor)
+        try:
+            run(config, stopping, monitor)
+        finally:
+            # Only an error leads here, and a job that hangs must not keep the process then.
+            end_soon()
 
 
 def run(
