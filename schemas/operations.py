@@ -21,6 +21,11 @@ class ImageFormat(StrEnum):
     PNG = "png"
     WEBP = "webp"
 
+    @property
+    def extension(self) -> str:
+        """Return how the names of such files end, without a dot."""
+        return "jpg" if self is ImageFormat.JPEG else self.value
+
 
 OutputFormat = Literal["auto", "jpeg", "png", "webp"]
 

@@ -16,6 +16,7 @@ from schemas.errors import ErrorCode
 from schemas.events import Event, JobChanged, dataschema
 from schemas.states import TERMINAL, JobState, Origin
 from streams.decoding import decode_event
+from streams.leftovers import possible_results
 from streams.stage import NewerMessageError
 
 _WRITERS: Final = 8
@@ -26,7 +27,10 @@ _log = logger(__name__)
 
 
 class Problems:
-    """Puts `out/….problem.json` for each object job that ended without a result."""
+    """Puts `out/….problem.json` for each object job that ended without a result.
+
+    And takes away what an attempt that nobody heard of again may have left of any such job.
+    """
 
     name = "problems"
     topic = topics.JOB_EVENTS
@@ -47,8 +51,11 @@ class Problems:
             return None
 
     def step(self, items: Sequence[JobChanged | None]) -> None:
-        """Put the batch's files. The same event makes the same bytes each time."""
+        """Put the batch's files, take away leftovers; all of it may be done again."""
         told = [item for item in items if item is not None]
+        leftovers = [key for item in told for key in possible_results(item)]
+        for _ in self._writers.map(self._store.delete, leftovers):
+            pass
         for _ in self._writers.map(self._put, [item for item in told if needs_file(item)]):
             pass
         for (state, by), count in Counter((item.state, item.by) for item in told).items():

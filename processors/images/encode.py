@@ -20,11 +20,7 @@ MEDIA_TYPES: dict[ImageFormat, str] = {
     ImageFormat.WEBP: "image/webp",
 }
 
-EXTENSIONS: dict[ImageFormat, str] = {
-    ImageFormat.JPEG: "jpg",
-    ImageFormat.PNG: "png",
-    ImageFormat.WEBP: "webp",
-}
+EXTENSIONS: dict[ImageFormat, str] = {form: form.extension for form in ImageFormat}
 
 _LONGEST_SIDE: dict[ImageFormat, int] = {
     ImageFormat.JPEG: 65_500,  # libjpeg's own limit
