@@ -2,11 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -14,14 +9,34 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.context import EXIT_NO_STACK, fail, load_settings
+from cli.context import EXIT_NO_STACK, fail
+from cli.letter_choice import (
+    AsJson,
+    DataDir,
+    Error,
+    Everything,
+    Offset,
+    Partition,
+    Reason,
+    Since,
+    TopicArgument,
+    Yes,
+    chosen,
+    clerk_of,
+    filtered,
+    known,
+    letter_at,
+    letter_box,
+    meant,
+    producer_of,
+)
+from cli.letter_groups import Group, grouped
+from cli.letter_replay import replay
 from cli.letter_text import as_record, as_text, plain
-from infra.dead_letters import Clerk, DeadLetter, LetterBox, Place
-from infra.kafka import BrokerUnavailableError, KafkaPythonProducer
-from infra.topic_reader import TopicReader
-from schemas.topics import DLQ_SUFFIX
+from infra.allowances import GOOD_FOR, allow
+from infra.dead_letters import Place
+from infra.kafka import BrokerUnavailableError
 
-_CLIENT: Final = "picmend-dlq"
 _CHUNK: Final = 500
 
 app = typer.Typer(
@@ -34,80 +49,68 @@ app = typer.Typer(
         "its topic. Letters and marks are kept for 30 days."
     ),
     epilog=(
-        "Exit codes: 0 done; 1 no such topic or letter, or not confirmed; 2 called wrongly; "
+        "Exit codes: 0 done; 1 no such topic or letter, not confirmed, or replayed ones came back "
+        "dead; 2 called wrongly; "
         "3 no stack runs or Kafka does not answer."
     ),
 )
 
-TopicArgument = Annotated[
-    str, typer.Argument(metavar="TOPIC", help="The topic that they came from, or its .dlq.")
-]
-Partition = Annotated[int, typer.Option(min=0, help="Partition of the .dlq, for --offset.")]
-Offset = Annotated[int | None, typer.Option(min=0, help="The one letter at this offset.")]
-Everything = Annotated[bool, typer.Option("--all", help="Every open letter.")]
-Reason = Annotated[str | None, typer.Option(help="The open letters with this reason.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DataDir = Annotated[Path | None, typer.Option(help="State of the stack to use.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
-
-@dataclass(slots=True)
-class Group:
-    """Open letters of one topic and reason: how many, and when the first and last came."""
-
-    topic: str
-    reason: str
-    count: int
-    first: datetime
-    last: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which open letters are meant: the one at a place, those with a reason, or all."""
-
-    place: Place | None
-    reason: str | None
-
-    def takes(self, letter: DeadLetter) -> bool:
-        """Tell whether a letter is meant."""
-        if self.place is not None:
-            return letter.place == self.place
-        return self.reason in (None, letter.reason)
+app.command()(replay)
 
 
 @app.command("list")
-def list_letters(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Count open letters by topic and reason, with the times of the first and the last."""
-    with _letter_box(data_dir) as box:
-        groups = [group for source in box.sources() for group in grouped(box.open(source))]
-    if as_json:
-        found = [
-            {
-                "topic": group.topic,
-                "reason": group.reason,
-                "count": group.count,
-                "first": group.first.isoformat(),
-                "last": group.last.isoformat(),
-            }
-            for group in groups
+def list_letters(
+    *,
+    reason: Reason = None,
+    error: Error = None,
+    since: Since = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Count open letters by topic, reason and error, with the times of the first and the last.
+
+    What differs from one letter to the next in an error's text (ids, names, numbers) is left
+    out. `show TOPIC --offset` shows the example.
+    """
+    choice = filtered(reason, error, since)
+    with letter_box(data_dir) as box:
+        groups = [
+            group
+            for source in box.sources()
+            for group in grouped(letter for letter in box.open(source) if choice.takes(letter))
         ]
+    if as_json:
+        found = [_group_record(group) for group in groups]
         _print_json({"open": sum(group.count for group in groups), "groups": found})
         return
     if not groups:
         typer.echo("No dead letters are open.")
         return
-    table = Table("topic", "reason", "open", "first (UTC)", "last (UTC)")
+    table = Table("topic", "reason", "error", "open", "first (UTC)", "last (UTC)", "example")
     for group in groups:
         table.add_row(
             group.topic,
             # Text, since a stranger's reason may look like markup.
             Text(plain(group.reason)),
+            Text(plain(group.error)),
             str(group.count),
             f"{group.first:%Y-%m-%d %H:%M:%S}",
             f"{group.last:%Y-%m-%d %H:%M:%S}",
+            str(group.example.offset),
         )
     Console().print(table)
+
+
+def _group_record(group: Group) -> dict[str, object]:
+    return {
+        "topic": group.topic,
+        "reason": group.reason,
+        "error": group.error,
+        "count": group.count,
+        "first": group.first.isoformat(),
+        "last": group.last.isoformat(),
+        "example": {"partition": group.example.partition, "offset": group.example.offset},
+    }
 
 
 @app.command()
@@ -124,12 +127,12 @@ def show(
 
     JSON is indented, anything else becomes a hex dump, and control characters are escaped.
     """
-    with _letter_box(data_dir) as box:
-        source = _known(box, topic)
+    with letter_box(data_dir) as box:
+        source = known(box, topic)
         if offset is None:
             letters = list(itertools.islice(box.open(source), limit))
         else:
-            letters = [_letter_at(box, source, Place(partition, offset))]
+            letters = [letter_at(box, source, Place(partition, offset))]
     if as_json:
         _print_json({"letters": [as_record(letter) for letter in letters]})
         return
@@ -140,30 +143,6 @@ def show(
 
 
 @app.command()
-def replay(
-    topic: TopicArgument,
-    *,
-    partition: Partition = 0,
-    offset: Offset = None,
-    everything: Everything = False,
-    reason: Reason = None,
-    yes: Yes = False,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Send letters back to the topic that they came from, and mark them as done.
-
-    Bytes and key go back untouched. A crash, or a broker that goes away, between sending a
-    letter and marking it leaves it open, and the next replay sends it twice: harmless, since
-    every reader drops what it knows. A message that fails again becomes a new letter.
-    """
-    choice = _choice(partition, offset, reason, everything=everything)
-    with _letter_box(data_dir) as box, _clerk(data_dir) as clerk:
-        done = _work_through(box, topic, choice, clerk.replay, question="Replay", yes=yes)
-    _report("replayed", done, as_json=as_json)
-
-
-@app.command()
 def drop(
     topic: TopicArgument,
     *,
@@ -171,110 +150,66 @@ def drop(
     offset: Offset = None,
     everything: Everything = False,
     reason: Reason = None,
+    error: Error = None,
+    since: Since = None,
     yes: Yes = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mark letters as done without sending them anywhere. `show --offset` still finds them."""
-    choice = _choice(partition, offset, reason, everything=everything)
-    with _letter_box(data_dir) as box, _clerk(data_dir) as clerk:
-        done = _work_through(box, topic, choice, clerk.drop, question="Drop", yes=yes)
-    _report("dropped", done, as_json=as_json)
-
-
-def grouped(letters: Iterable[DeadLetter]) -> list[Group]:
-    """Return one topic's letters counted by reason, in the order of the reasons' names."""
-    groups: dict[str, Group] = {}
-    for letter in letters:
-        group = groups.setdefault(
-            letter.reason, Group(letter.source, letter.reason, 0, letter.at, letter.at)
-        )
-        group.count += 1
-        group.first = min(group.first, letter.at)
-        group.last = max(group.last, letter.at)
-    return [groups[reason] for reason in sorted(groups)]
-
-
-def _choice(partition: int, offset: int | None, reason: str | None, *, everything: bool) -> Choice:
-    if (offset is not None) + everything + (reason is not None) != 1:
-        raise typer.BadParameter("give exactly one of --offset, --reason and --all")
-    return Choice(None if offset is None else Place(partition, offset), reason)
-
-
-def _work_through(
-    box: LetterBox,
-    topic: str,
-    choice: Choice,
-    act: Callable[[Sequence[DeadLetter]], None],
-    *,
-    question: str,
-    yes: bool,
-) -> int:
-    """Do something with the open letters that are meant, in chunks; return how many those were.
+    """Mark letters as done without sending them anywhere. `show --offset` still finds them.
 
     What comes to the topic after the question is left alone.
     """
-    source = _known(box, topic)
-    meant = {letter.place for letter in box.open(source) if choice.takes(letter)}
-    if not meant:
-        if choice.place is not None:
-            _letter_at(box, source, choice.place)
-        return 0
-    if not yes:
-        typer.confirm(f"{question} {len(meant)} of {source}?", abort=True, err=True)
-    letters = (letter for letter in box.open(source) if letter.place in meant)
-    done = 0
-    while chunk := list(itertools.islice(letters, _CHUNK)):
-        try:
-            act(chunk)
-        except BrokerUnavailableError as error:
-            fail(f"{done} done, then: {error}. Call it again for the rest.", EXIT_NO_STACK)
-        done += len(chunk)
-    return done
-
-
-def _report(word: str, count: int, *, as_json: bool) -> None:
+    conditions = filtered(reason, error, since)
+    choice = chosen(partition, offset, conditions, everything=everything)
+    with letter_box(data_dir) as box, clerk_of(data_dir) as clerk:
+        source = known(box, topic)
+        places = meant(box, source, choice)
+        if places and not yes:
+            typer.confirm(f"Drop {len(places)} of {source}?", abort=True, err=True)
+        letters = (letter for letter in box.open(source) if letter.place in places)
+        done = 0
+        while places and (chunk := list(itertools.islice(letters, _CHUNK))):
+            try:
+                clerk.drop(chunk)
+            except BrokerUnavailableError as away:
+                fail(f"{done} done, then: {away}. Call it again for the rest.", EXIT_NO_STACK)
+            done += len(chunk)
     if as_json:
-        _print_json({word: count})
+        _print_json({"dropped": done})
     else:
-        typer.echo(f"{count} {word}." if count else f"Nothing open was there to be {word}.")
+        typer.echo(f"{done} dropped." if done else "Nothing open was there to be dropped.")
 
 
-def _known(box: LetterBox, topic: str) -> str:
-    source = topic.removesuffix(DLQ_SUFFIX)
-    if source not in (known := box.sources()):
-        fail(f"{plain(source)!r} has no dead letters here; these topics may: {', '.join(known)}")
-    return source
+@app.command("allow")
+def allow_letters(
+    topic: TopicArgument,
+    *,
+    count: Annotated[int, typer.Option(min=0, max=1_000_000, help="How many more letters.")],
+    yes: Yes = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a consumer that halted for refused input put so many of a topic among the letters.
 
-
-def _letter_at(box: LetterBox, source: str, place: Place) -> DeadLetter:
-    found = next((letter for letter in box.letters(source) if letter.place == place), None)
-    if found is None:
-        fail(f"no letter of {source} lies at {place.partition}/{place.offset}; see `dlq show`")
-    return found
-
-
-@contextmanager
-def _letter_box(data_dir: Path | None) -> Iterator[LetterBox]:
-    """Give the letter box of the stack, and end the command in words when Kafka is away."""
-    bootstrap = load_settings(data_dir).kafka_bootstrap
-    try:
-        reader = TopicReader(bootstrap, client_id=_CLIENT)
+    It goes on by itself with its next trial. Good for an hour; a later one replaces it, and
+    0 takes it back.
+    """
+    with letter_box(data_dir) as box:
+        source = known(box, topic)
+    if not yes:
+        typer.confirm(
+            f"Let {count} messages of {source} become dead letters?", abort=True, err=True
+        )
+    with producer_of(data_dir) as producer:
         try:
-            yield LetterBox(reader)
-        finally:
-            reader.close()
-    except BrokerUnavailableError as error:
-        fail(str(error), EXIT_NO_STACK)
-
-
-@contextmanager
-def _clerk(data_dir: Path | None) -> Iterator[Clerk]:
-    producer = KafkaPythonProducer(load_settings(data_dir).kafka_bootstrap, client_id=_CLIENT)
-    try:
-        yield Clerk(producer)
-    finally:
-        producer.close()
+            allow(producer, source, count)
+        except BrokerUnavailableError as away:
+            fail(str(away), EXIT_NO_STACK)
+    if as_json:
+        _print_json({"allowed": count, "topic": source})
+    else:
+        typer.echo(f"{count} allowed for {source}, for {GOOD_FOR.total_seconds() / 60:.0f} min.")
 
 
 def _print_json(value: dict[str, object]) -> None:
