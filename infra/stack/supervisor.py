@@ -17,7 +17,7 @@ from infra.stack.errors import StackError
 from infra.stack.programs import Program, ready_file
 
 FIRST_BACKOFF_S: Final = 0.5
-LONGEST_BACKOFF_S: Final = 30.0
+LONGEST_BACKOFF_S: Final = 10.0
 STEADY_S: Final = 20.0
 """What was ready for so long is started at once when it dies, as if it had never died before."""
 
