@@ -87,6 +87,18 @@ class Offsetter:
                     topics.setdefault(at.topic, {})[at.partition] = int(position.offset)
         return found
 
+    def require_idle(self) -> None:
+        """Return if nobody reads as one of the groups. Raises `NotEmptyError`."""
+        names = [group.name for group in GROUPS]
+        with _told():
+            found: dict[str, dict[str, object]] = self._admin.describe_groups(names)
+        busy = [name for name in names if found.get(name, {}).get("members")]
+        if busy:
+            raise NotEmptyError(
+                f"processes read as {', '.join(busy)}; stop every streams and worker first (one"
+                " that was killed leaves its group after 8 s)"
+            )
+
     def set_back(
         self, noted: Mapping[str, Offsets], ends: Mapping[str, Mapping[int, PartitionEnds]]
     ) -> list[Gap]:
