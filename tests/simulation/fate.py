@@ -126,7 +126,7 @@ class Trouble:
     def _clock_jumps(self) -> None:
         self._simulation.fault("clock jumps")
         seconds = self._simulation.random.choice((-3600, -60, -5, 5, 60, 3600))
-        self._victim().skew += timedelta(seconds=seconds)
+        self._victim().skew = timedelta(seconds=seconds)
 
     def _suspend(self) -> None:
         account = self._simulation.random.choice((RICH, OTHER))

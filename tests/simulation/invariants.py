@@ -52,6 +52,7 @@ def violations(world: World, clients: Clients) -> Iterator[str]:
         yield from _moves_are_legal(conn)
         yield from _starts_follow_claims(world, conn)
         yield from _reports_are_of_their_attempt(world, conn)
+        yield from _work_is_not_forgotten(world, conn)
         yield from _usage_is_told_once(world, conn)
         yield from _holds_are_closed_once(conn)
         yield from _ledger_holds(conn)
@@ -145,6 +146,24 @@ def _reports_are_of_their_attempt(world: World, conn: Connection) -> Iterator[st
             yield f"stale: {job} is {state}, which no report of attempt {attempt} says"
 
 
+def _work_is_not_forgotten(world: World, conn: Connection) -> Iterator[str]:
+    """Nothing that was sent to the workers waits until the sweeper takes it back.
+
+    Unless its account was suspended, or a clock jumped beyond the sweeper's ten minutes.
+    """
+    if world.simulation.faults["clock jumps"]:
+        return
+    rows = conn.execute(
+        "SELECT t.job_id, t.attempt FROM transitions t JOIN jobs j ON j.id = t.job_id"
+        " JOIN transitions b ON b.job_id = t.job_id AND b.version = t.version - 1"
+        " WHERE t.state = 'queued' AND t.by = 'sweeper' AND b.state = 'dispatched'"
+        " AND NOT EXISTS (SELECT FROM suspensions s WHERE s.account_id = j.account_id)"
+        " ORDER BY 1, 2"
+    ).fetchall()
+    for job, attempt in rows:
+        yield f"slow: {job}, attempt {attempt}, was dispatched, and no worker ever claimed it"
+
+
 def _usage_is_told_once(world: World, conn: Connection) -> Iterator[str]:
     """Who was ever queued and ended has one usage event; nobody else has any."""
     wanted = {
@@ -169,9 +188,11 @@ def _usage_is_told_once(world: World, conn: Connection) -> Iterator[str]:
 def _holds_are_closed_once(conn: Connection) -> Iterator[str]:
     rows = conn.execute(
         "SELECT j.id, j.state, j.amount, h.state, h.amount,"
-        " (SELECT count(*) FROM ledger_transactions t WHERE t.job_id = j.id AND t.kind = 'capture'),"
-        " (SELECT count(*) FROM ledger_transactions t WHERE t.job_id = j.id AND t.kind = 'release')"
-        " FROM jobs j FULL JOIN holds h ON h.job_id = j.id ORDER BY j.id"
+        " count(t.*) FILTER (WHERE t.kind = 'capture'),"
+        " count(t.*) FILTER (WHERE t.kind = 'release')"
+        " FROM jobs j FULL JOIN holds h ON h.job_id = j.id"
+        " LEFT JOIN ledger_transactions t ON t.job_id = j.id"
+        " GROUP BY j.id, j.state, j.amount, h.state, h.amount ORDER BY j.id"
     ).fetchall()
     for job, state, amount, hold, held, captures, releases in rows:
         if state == "rejected":

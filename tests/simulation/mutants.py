@@ -18,6 +18,7 @@ import psycopg
 
 import domain.billing.service
 import domain.jobs.model
+import domain.jobs.outbox
 import domain.jobs.store
 import domain.pipeline.claim
 import domain.pipeline.decide
@@ -66,13 +67,13 @@ MUTANTS: Final = (
         "the outbox is written after the commit",
         (
             Change(
-                domain.pipeline.end,
-                "end_batch",
-                "outbox.put(conn, usage, at)",
-                "conn.afterwards.append(lambda later: outbox.put(later, usage, at))",
+                domain.jobs.outbox,
+                "put",
+                "conn.execute(",
+                "(lambda *asked: conn.afterwards.append(lambda later: later.execute(*asked)))(",
             ),
         ),
-        ("usage: ", "does not settle: the hold"),
+        ("usage: ", "events: ", "does not settle: "),
     ),
     Mutant(
         "an ended job can end again",
@@ -90,7 +91,7 @@ MUTANTS: Final = (
     Mutant(
         "a claim asks for no attempt",
         (Change(domain.jobs.store, "claim", " AND jobs.attempt = c.attempt", ""),),
-        ("illegal: ", "unclaimed: "),
+        ("illegal: ", "unclaimed: ", "worker-"),
     ),
     Mutant(
         "a claim takes no heed of leases",
@@ -126,7 +127,7 @@ MUTANTS: Final = (
                 "self._polled.extend(messages); self._consumer.commit(messages)",
             ),
         ),
-        ("does not settle: ", "slow: "),
+        ("slow: ",),
     ),
     Mutant(
         "a hold can be closed twice",

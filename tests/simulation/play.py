@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
 DAY_S: Final = 86_400.0
-_SETTLES_S: Final = 3600.0
+_SETTLES_S: Final = 3 * 3600.0
 _LOOKS_AROUND_S: Final = 150.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -146,10 +147,8 @@ class Streams:
 
     def _stop(self, consumer: Consumer, done: list[Message]) -> None:
         """End in order: acknowledge what is done, leave the group."""
-        try:
+        with suppress(BrokerUnavailableError):
             consumer.commit(done)
-        except BrokerUnavailableError:
-            return
         consumer.close()
         self._process.ended += 1
         if self._process.ended == len(_STAGES):

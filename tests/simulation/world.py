@@ -66,7 +66,9 @@ class World:
                 conn.commit()
             except BaseException:
                 conn.rollback()
+                conn.afterwards.clear()
                 raise
+        self.connections.finish(conn)
 
     def start(self, name: str) -> None:
         """Start a process (`streams-1`, …), and again whenever it dies."""
