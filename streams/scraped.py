@@ -27,7 +27,8 @@ from infra.scraping import WAIT_S, Source
 
 GROUPS: Final = (STREAMS, WORKERS)
 
-_LEDGER_FRESH_S: Final = 60.0
+_LEDGER_FRESH_S: Final = 30.0
+"""Between two looks at the money: open holds are as many as jobs wait, and each is looked up."""
 _DESCRIBED: Final = (
     metrics.JOBS,
     metrics.OLDEST_JOB,
@@ -43,10 +44,10 @@ _DESCRIBED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What the database tells of jobs and holds."""
+class Money:
+    """What the database tells of the ledger and its holds."""
 
-    backlog: Backlog
+    balances_sum: int
     stale_holds: int
 
 
@@ -62,9 +63,9 @@ class Scraped(Collector):
         self._clock = clock
         self._data_dir = data_dir
         self._lags = _Lags(bootstrap)
-        self._database = Source("database", self._standing)
+        self._database = Source("database", self._backlog)
         self._ledger = Source(
-            "ledger", self._sum, fresh_s=_LEDGER_FRESH_S, usable_s=_LEDGER_FRESH_S * 2
+            "ledger", self._money, fresh_s=_LEDGER_FRESH_S, usable_s=_LEDGER_FRESH_S * 3
         )
         self._kafka = Source("kafka", self._lags.read)
 
@@ -78,28 +79,29 @@ class Scraped(Collector):
         self._database.ask()
         self._ledger.ask()
         self._kafka.ask()
-        standing, total = self._database.answer(deadline), self._ledger.answer(deadline)
+        waiting, money = self._database.answer(deadline), self._ledger.answer(deadline)
         lags = self._kafka.answer(deadline)
         now = self._clock.now()
-        if standing is not None:
-            yield from _of_standing(standing, now)
-        if total is not None:
-            yield _single(metrics.LEDGER_SUM, total)
+        if waiting is not None:
+            yield from _of_backlog(waiting, now)
+        if money is not None:
+            yield _single(metrics.STALE_HOLDS, money.stale_holds)
+            yield _single(metrics.LEDGER_SUM, money.balances_sum)
         if lags is not None:
             yield from _of_lags(lags, now)
         if self._data_dir.exists():
             yield _single(metrics.DATA_FREE, shutil.disk_usage(self._data_dir).free)
 
-    def _standing(self) -> Standing:
+    def _backlog(self) -> Backlog:
         with self._pool.connection() as conn:
-            return Standing(
-                backlog(conn),
+            return backlog(conn)
+
+    def _money(self) -> Money:
+        with self._pool.connection() as conn:
+            return Money(
+                balances_sum(conn),
                 count_stale_holds(conn, ended_before=self._clock.now() - STALE_AFTER),
             )
-
-    def _sum(self) -> int:
-        with self._pool.connection() as conn:
-            return balances_sum(conn)
 
 
 class _Lags:
@@ -120,8 +122,7 @@ class _Lags:
             raise
 
 
-def _of_standing(standing: Standing, now: datetime) -> Iterable[GaugeMetricFamily]:
-    waiting = standing.backlog
+def _of_backlog(waiting: Backlog, now: datetime) -> Iterable[GaugeMetricFamily]:
     counts, ages = metrics.JOBS.family(), metrics.OLDEST_JOB.family()
     for state, jobs in waiting.jobs.items():
         counts.add_metric([state], jobs.count)
@@ -130,7 +131,6 @@ def _of_standing(standing: Standing, now: datetime) -> Iterable[GaugeMetricFamil
     yield ages
     yield _single(metrics.OLDEST_UNENDED, _age(waiting.oldest_request, now))
     yield from _of_outbox(waiting.outbox, now)
-    yield _single(metrics.STALE_HOLDS, standing.stale_holds)
 
 
 def _of_outbox(outbox: Waiting, now: datetime) -> Iterable[GaugeMetricFamily]:
