@@ -27,7 +27,8 @@ class Health(BaseModel):
 
     `partitions` are those its consumer holds, by topic, or None when it consumes nothing or has
     not been given any yet. `full` are the topics from which it takes nothing now, for all places
-    that their work needs are taken.
+    that their work needs are taken; `halted` those it does not read on, for too much of what
+    comes there is refused: it stands still until that is mended, and a new process would too.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +38,7 @@ class Health(BaseModel):
     parts: tuple[PartHealth, ...]
     partitions: dict[str, tuple[int, ...]] | None = None
     full: tuple[str, ...] = ()
+    halted: tuple[str, ...] = ()
 
     @property
     def silent(self) -> tuple[PartHealth, ...]:

@@ -17,6 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from infra import ready
+from infra.halts import Halts
 from infra.health import Health, PartHealth
 from infra.logs import logger
 from infra.pulse import Pulse
@@ -50,6 +51,7 @@ class Monitor:
         self._ready = False
         self._partitions: dict[str, tuple[int, ...]] | None = None
         self._full: tuple[str, ...] = ()
+        self._halts = Halts()
         self._clients = 0
         self._socket = socket.create_server((host, port), backlog=CONNECTIONS)
         bound: tuple[str, int] = self._socket.getsockname()[:2]
@@ -82,6 +84,10 @@ class Monitor:
         self._full = tuple(sorted(full))
         self._partitions = {topic: tuple(sorted(held[topic])) for topic in held} or None
 
+    def watch_halts(self, halts: Halts) -> None:
+        """Tell which topics are not read on."""
+        self._halts = halts
+
     def tell_ready(self) -> None:
         """Say that this process does its work, here and in the file of `infra.ready`."""
         self._ready = True
@@ -103,6 +109,7 @@ class Monitor:
             ),
             partitions=self._partitions,
             full=self._full,
+            halted=self._halts.topics(),
         )
 
     def close(self) -> None:

@@ -64,6 +64,27 @@ class Settings(BaseSettings):
     mask_wait_hours: float = Field(24.0, gt=0)
     max_image_bytes: int = Field(64 * 1024 * 1024, gt=0, description="Cap of one upload")
 
+    refused_ratio: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of a window's messages that a consumer may refuse before it stands"
+        " still: hostile input is rare, so a tenth is a defect of ours or of a producer",
+    )
+    refused_least: int = Field(
+        20, ge=0, description="Refused messages in a window that never make it stand still"
+    )
+    refused_window_s: float = Field(60.0, gt=0, description="Seconds of that window")
+    refused_in_a_row: int = Field(
+        100,
+        ge=1,
+        description="Refused messages of one partition in a row before it stands still: a flood"
+        " that the good messages of other partitions would hide",
+    )
+    refused_pause_s: float = Field(
+        15.0, gt=0, lt=120, description="Seconds until a consumer that stands still tries again"
+    )
+
     def slots(self) -> dict[OperationName, int]:
         """Return how many jobs of each operation one worker runs at once."""
         return {

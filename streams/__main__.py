@@ -11,15 +11,18 @@ from faust.types import TP
 from prometheus_client import REGISTRY
 
 from infra import logs, metrics, tracing
+from infra.allowances import KafkaAllowances
 from infra.clock import SystemClock
 from infra.dead_letters import DeadLetters
 from infra.ending import end_soon
+from infra.halts import Halts
 from infra.kafka import Admin, KafkaPythonProducer
 from infra.kafka_lag import STREAMS, Group, LagReader
 from infra.monitor import Monitor
 from infra.object_store import from_settings
 from infra.postgres import Alone, open_pool
 from infra.pulse import LOOP_S, Pulse
+from infra.refusals import Gate, cap_of
 from infra.schema_version import require_schema
 from infra.settings import Settings, settings
 from schemas import topics
@@ -51,8 +54,13 @@ Carry = Callable[[Stage[Any], DeadLetters], Supervised[Any]]
 """Makes what carries the batches of one stage through."""
 
 
-def build(config: Settings, *, carry: Carry = Supervised) -> tuple[faust.App, list[TaskThread]]:
-    """Put the process together: every agent attached, every task ready to start."""
+def build(
+    config: Settings, *, carry: Carry | None = None, halts: Halts | None = None
+) -> tuple[faust.App, list[TaskThread]]:
+    """Put the process together: every agent attached, every task ready to start.
+
+    `halts` will tell which topics it does not read on.
+    """
     url = config.database_url.get_secret_value()
     clock = SystemClock()
     pool = open_pool(url, size=config.database_pool, name="streams", check=False)
@@ -71,6 +79,7 @@ def build(config: Settings, *, carry: Carry = Supervised) -> tuple[faust.App, li
     ]
     app = make_app(config)
     dead_letters = DeadLetters(producer, clock)
+    carry = carry or _carrying(config, halts or Halts())
     for stage in stages:
         attach(app, stage, carry(stage, dead_letters))
     tasks = [
@@ -96,6 +105,17 @@ def build(config: Settings, *, carry: Carry = Supervised) -> tuple[faust.App, li
     return app, tasks
 
 
+def _carrying(config: Settings, halts: Halts) -> Carry:
+    clock = SystemClock()
+    cap, allowances = cap_of(config), KafkaAllowances(config.kafka_bootstrap, clock)
+
+    def carry(stage: Stage[Any], dead_letters: DeadLetters) -> Supervised[Any]:
+        gate = Gate(stage.name, stage.topic, clock, cap=cap, allowances=allowances, halts=halts)
+        return Supervised(stage, dead_letters, gate=gate)
+
+    return carry
+
+
 def main() -> None:
     """Run until SIGTERM or Ctrl-C; what is in hand is finished first."""
     config = settings()
@@ -107,7 +127,9 @@ def main() -> None:
         Monitor(host=config.monitor_host, port=config.monitor_port) as monitor,
     ):
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-        app, tasks = build(config)
+        halts = Halts()
+        monitor.watch_halts(halts)
+        app, tasks = build(config, halts=halts)
         REGISTRY.register(_scraped(config))
         run(config, monitor, app, tasks)
 

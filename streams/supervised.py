@@ -6,11 +6,11 @@ took it. So neither ever does: see `Supervised`.
 
 import asyncio
 import os
-from collections import deque
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, NoReturn, TypeVar
+from typing import Final, Generic, NoReturn, TypeVar
 
 from infra import tracing
 from infra.clock import SystemClock, Time
@@ -18,28 +18,33 @@ from infra.dead_letters import DeadLetters, DeadReason
 from infra.ending import EXIT_CANNOT_GO_ON
 from infra.kafka import Message
 from infra.logs import logger
+from infra.refusals import Gate
 from infra.world import WORLD_ERRORS
 from streams.observed import Observed
 from streams.stage import NewerMessageError, Stage, UnreadableMessageError
 
 T = TypeVar("T")
 
+_STOP_SEEN_S: Final = 0.5
+"""How soon a stage that stands still sees that it is to stop."""
+
 _log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a batch is tried, in seconds, and how many messages may be refused a minute.
+    """How long a batch is tried, in seconds.
 
     `world_s` bounds the wait inside an agent's body: past Faust's `broker_max_poll_interval`
-    a worker hangs for ever.
+    a worker hangs for ever. A stop waits `stopping_s` for the batch in hand; from a stage that
+    stands still nothing comes, so that the others get `leaving_s` for theirs.
     """
 
     world_s: float = 120.0
     stopping_s: float = 10.0
+    leaving_s: float = 2.0
     first_pause_s: float = 0.1
     longest_pause_s: float = 2.0
-    refusals_a_minute: int = 20
 
 
 def end_process() -> NoReturn:
@@ -47,13 +52,32 @@ def end_process() -> NoReturn:
     os._exit(EXIT_CANNOT_GO_ON)
 
 
+def leave_process() -> NoReturn:
+    """Do the same for a process that was told to stop, which is no failure."""
+    os._exit(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    """A message that is for the dead letters, and why."""
+
+    message: Message
+    reason: DeadReason
+    error: Exception
+
+
 class Supervised(Generic[T]):
     """Carries batches of one stage through.
 
     A message that does not decode goes to the dead letters. An error of the world is waited
     out. Any other error halves the batch until the one message that is wrong is found, and
-    that goes to the dead letters too. When nothing helps, or too much is wrong, the process
-    ends without acknowledging, and the batch comes again.
+    that goes to the dead letters too. When nothing helps, the process ends without
+    acknowledging, and the batch comes again.
+
+    Before any goes there all that are wrong are found. When that is too much (see
+    `infra.refusals`) none does: the stage stands still, and tries them again now and then.
+    Other stages go on meanwhile, until the bound of every wait ends the process; the next one
+    tries the same messages first.
     """
 
     def __init__(
@@ -63,14 +87,18 @@ class Supervised(Generic[T]):
         *,
         patience: Patience | None = None,
         time: Time | None = None,
+        gate: Gate | None = None,
         give_up: Callable[[], NoReturn] = end_process,
+        leave: Callable[[], NoReturn] = leave_process,
     ) -> None:
         self._stage = stage
         self._dead_letters = dead_letters
         self._patience = patience or Patience()
         self._time = time or SystemClock()
+        self._gate = gate or Gate(stage.name, stage.topic, self._time)
         self._give_up = give_up
-        self._refusals: deque[float] = deque()
+        self._leave = leave
+        self._stopping = threading.Event()
         self._observed = Observed(stage.name, self._time)
 
     async def __call__(self, messages: Sequence[Message]) -> None:
@@ -85,6 +113,7 @@ class Supervised(Generic[T]):
 
     async def _finish(self, work: asyncio.Future[None]) -> None:
         """Wait for work whose stream is being stopped, however often it is told to stop."""
+        self._stopping.set()
         deadline = self._time.monotonic() + self._patience.stopping_s
         while not work.done():
             left = deadline - self._time.monotonic()
@@ -104,37 +133,59 @@ class Supervised(Generic[T]):
             self._cannot_go_on(f"a batch could be neither done nor buried: {error!r}")
 
     def _carry_through(self, messages: Sequence[Message], deadline: float) -> None:
+        wrong = self._work(messages, deadline)
+        while (why := self._gate.closed(messages, [each.message for each in wrong])) is not None:
+            self._stand_still(why, deadline)
+            wrong = self._work([each.message for each in wrong], deadline)
+        for each in wrong:
+            self._bury(each, deadline)
+
+    def _work(self, messages: Sequence[Message], deadline: float) -> list[_Wrong]:
+        """Do what can be done, and return what is wrong; doing it again is harmless."""
         readable: list[tuple[Message, T]] = []
+        wrong: list[_Wrong] = []
         for message in messages:
             try:
                 readable.append((message, self._stage.decode(message)))
             except NewerMessageError as error:
-                self._bury(message, DeadReason.NEWER, error, deadline)
+                wrong.append(_Wrong(message, DeadReason.NEWER, error))
             except UnreadableMessageError as error:
-                self._bury(message, DeadReason.UNREADABLE, error, deadline)
+                wrong.append(_Wrong(message, DeadReason.UNREADABLE, error))
             except Exception as error:  # noqa: BLE001 - decoding is pure: the message causes it
-                self._refuse(message, error, deadline)
-        if readable:
-            self._handle(readable, deadline)
+                wrong.append(_Wrong(message, DeadReason.REFUSED, error))
+        return wrong + (self._handle(readable, deadline) if readable else [])
 
-    def _handle(self, batch: Sequence[tuple[Message, T]], deadline: float) -> None:
+    def _handle(self, batch: Sequence[tuple[Message, T]], deadline: float) -> list[_Wrong]:
         with self._observed.about(batch):
-            self._do(batch, deadline)
+            return self._do(batch, deadline)
 
-    def _do(self, batch: Sequence[tuple[Message, T]], deadline: float) -> None:
+    def _do(self, batch: Sequence[tuple[Message, T]], deadline: float) -> list[_Wrong]:
         items = [item for _, item in batch]
         begun_ns = tracing.now_ns()
         try:
             self._outlast(lambda: self._stage.step(items), deadline)
         except Exception as error:  # noqa: BLE001 - whatever it is, one of the messages causes it
             if len(batch) == 1:
-                self._refuse(batch[0][0], error, deadline)
-            else:
-                middle = len(batch) // 2
-                self._handle(batch[:middle], deadline)
-                self._handle(batch[middle:], deadline)
-        else:
-            self._observed.done(batch, begun_ns=begun_ns)
+                return [_Wrong(batch[0][0], DeadReason.REFUSED, error)]
+            middle = len(batch) // 2
+            return [
+                *self._handle(batch[:middle], deadline),
+                *self._handle(batch[middle:], deadline),
+            ]
+        self._observed.done(batch, begun_ns=begun_ns)
+        return []
+
+    def _stand_still(self, why: str, deadline: float) -> None:
+        """Return when the next trial is due; end the process when none is left, or at a stop."""
+        trial = min(self._time.monotonic() + self._gate.cap.pause_s, deadline)
+        while (left := trial - self._time.monotonic()) > 0:
+            if self._stopping.is_set():
+                self._time.sleep(self._patience.leaving_s)
+                _log.warning("process_leaves", stage=self._stage.name, why=why)
+                self._leave()
+            self._time.sleep(min(left, _STOP_SEEN_S))
+        if trial == deadline:
+            self._cannot_go_on(f"a batch waits too long: {why}")
 
     def _outlast(self, action: Callable[[], None], deadline: float) -> None:
         pause = self._patience.first_pause_s
@@ -151,22 +202,12 @@ class Supervised(Generic[T]):
             else:
                 return
 
-    def _refuse(self, message: Message, error: Exception, deadline: float) -> None:
-        now = self._time.monotonic()
-        self._refusals.append(now)
-        while self._refusals[0] < now - 60:
-            self._refusals.popleft()
-        if len(self._refusals) > self._patience.refusals_a_minute:
-            self._cannot_go_on(f"{len(self._refusals)} messages refused in a minute: {error}")
-        self._bury(message, DeadReason.REFUSED, error, deadline)
-
-    def _bury(
-        self, message: Message, reason: DeadReason, error: Exception, deadline: float
-    ) -> None:
+    def _bury(self, wrong: _Wrong, deadline: float) -> None:
+        message, error = wrong.message, wrong.error
         _log.error(
             "message_dead",
             stage=self._stage.name,
-            reason=reason,
+            reason=wrong.reason,
             topic=message.topic,
             partition=message.partition,
             offset=message.offset,
@@ -175,7 +216,7 @@ class Supervised(Generic[T]):
         self._outlast(
             lambda: self._dead_letters.put(
                 message,
-                reason=reason,
+                reason=wrong.reason,
                 error=str(error) or repr(error),
                 attempt=1,
                 schema=self._stage.schema,

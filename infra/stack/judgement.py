@@ -141,7 +141,10 @@ def _subjects(look: Look) -> Iterator[_Subject]:
         else:
             yield _Subject(part.name, None, f"took a turn {part.silent_s:.1f} s ago")
     for progress in look.progress:
-        yield _topic(progress, busy=progress.topic in health.full)
+        if progress.topic in health.halted:
+            yield _Subject(progress.topic, None, f"{progress.lag} ahead; too much is refused")
+        else:
+            yield _topic(progress, busy=progress.topic in health.full)
     if any(part.name == "relay" and not part.stands_by for part in health.parts):
         yield _outbox(look.outbox)
 

@@ -168,19 +168,6 @@ def test_a_world_that_stays_wrong_ends_the_process_with_nothing_done_or_dead() -
     assert stage.steps > 1
 
 
-def test_more_refusals_in_a_minute_than_allowed_end_the_process() -> None:
-    stage, producer = Notebook(), RecordedProducer()
-    carry = supervised(stage, producer).carry_through
-    carry(notes(*[b"poison"] * 20, b"a"))
-    assert len(producer.stored) == 20
-    assert stage.done == [b"a"]
-
-    with pytest.raises(GaveUpError):
-        carry(notes(b"poison"))
-
-    assert len(producer.stored) == 20
-
-
 def test_a_message_that_can_be_neither_done_nor_buried_ends_the_process() -> None:
     stage, producer = Notebook(), RecordedProducer()
     huge = b"unreadable" + bytes(2**20)
