@@ -29,9 +29,11 @@ _log = logger(__name__)
 
 @dataclass(slots=True)
 class PassSchedule:
-    """When to list: at start, then every `interval`; every 10 s for a minute after an outage.
+    """When to list: every `interval`; every 10 s for a minute after a start or an outage.
 
     A store that cannot reach its broker drops events, and goes on doing so for a while after.
+    At a start nobody knows whether such an outage is just over. A pass that is due stays due
+    until it was taken to its end.
     """
 
     interval: timedelta
@@ -45,15 +47,16 @@ class PassSchedule:
             self.away = True
             return False
         if self.away:
-            self.away, self.recovered = False, now
-            return True
+            self.away, self.recovered, self.last = False, now, None
         if self.last is None:
             return True
         recovering = self.recovered is not None and now - self.recovered < RECOVERY + SOON
         return now - self.last >= (min(SOON, self.interval) if recovering else self.interval)
 
     def passed(self, now: datetime) -> None:
-        """Note that a pass has begun at `now`."""
+        """Note that a pass which began at `now` has been taken to its end."""
+        if self.recovered is None:
+            self.recovered = now
         self.last = now
 
 
@@ -85,11 +88,12 @@ class Reconciler:
 
     def step(self, conn: Connection) -> bool:  # noqa: ARG002 - it holds the lock, and is not needed
         """Take a pass if one is due."""
-        if self._schedule.is_due(self._clock.now(), broker_answers=self._broker_answers()):
+        begun = self._clock.now()
+        if self._schedule.is_due(begun, broker_answers=self._broker_answers()):
             if self._lag() > MAX_LAG:
                 return False
-            self._schedule.passed(self._clock.now())
             self.take_pass()
+            self._schedule.passed(begun)
         return False
 
     def take_pass(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pytest
 
 from infra.kafka import BrokerUnavailableError, Message
 from infra.object_store import S3ObjectStore, from_settings
+from infra.stored_objects import StoreUnavailable
 from schemas import topics
 from schemas.events import Event, JobRequested
 from schemas.ids import JobId
@@ -25,6 +27,7 @@ from tests.integration.streams.streams_world import LIFETIME, World, png
 if TYPE_CHECKING:
     from infra.kafka import KafkaPythonProducer
     from infra.settings import Settings
+    from infra.stack.isolation import Bucket
     from infra.topic_reader import TopicReader
 
 NUL_IN_KEY = (
@@ -170,6 +173,29 @@ def test_no_pass_is_taken_while_intake_and_admission_are_far_behind_or_the_broke
     assert requested(reader, store) == []
     step(reconciler(world, store, announcer, lag=MAX_LAG), world)
     assert len(requested(reader, store)) == 1
+
+
+def test_a_pass_that_the_store_cut_short_is_taken_again_at_once(
+    world: World,
+    settings: Settings,
+    bucket: Bucket,
+    producer: KafkaPythonProducer,
+    reader: TopicReader,
+) -> None:
+    late = f"{bucket.name}-late"
+    with closing(from_settings(settings.model_copy(update={"bucket": late}))) as store:
+        task = reconciler(
+            world,
+            store,
+            Announcer(world.pool, store, producer, world.clock, mask_wait=timedelta(hours=24)),
+        )
+        with pytest.raises(StoreUnavailable):
+            step(task, world)
+        bucket.client.make_bucket(late)
+        store.put("in/acc_1/identity/a.png", png(), "image/png")
+        world.clock.turn(seconds=6)
+        step(task, world)
+        assert len(requested(reader, store)) == 1
 
 
 @pytest.mark.parametrize(
