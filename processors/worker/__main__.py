@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import torch
@@ -13,14 +14,17 @@ import torch
 from domain.jobs.model import Job
 from domain.pipeline.claim import claim_batch, renew_leases
 from infra import logs, metrics, tracing
+from infra.allowances import KafkaAllowances
 from infra.clock import Clock, SystemClock
 from infra.ending import end_soon
+from infra.halts import Halts
 from infra.kafka import KafkaPythonConsumer, KafkaPythonProducer
 from infra.kafka_lag import WORKERS
 from infra.monitor import Monitor
 from infra.object_store import from_settings
 from infra.postgres import Pool, open_pool
 from infra.pulse import TURN_S, Pulse
+from infra.refusals import Gate, cap_of
 from infra.schema_version import require_schema
 from infra.settings import Settings, settings
 from processors.images.decoder import Decoder
@@ -28,7 +32,7 @@ from processors.images.limits import DecodeLimits
 from processors.operations import Restorer
 from processors.worker.execute import Executor
 from processors.worker.leases import Leases
-from processors.worker.loop import Worker
+from processors.worker.loop import STAGE, Worker
 from schemas.ids import JobId
 
 DRAIN_S: Final = 8.0
@@ -108,6 +112,8 @@ def run(
         group=WORKERS.name,
         client_id=f"picmend-{name}",
     )
+    halts, allowances = Halts(), KafkaAllowances(config.kafka_bootstrap, clock)
+    monitor.watch_halts(halts)
     with (
         Decoder(DecodeLimits(file_bytes=config.max_image_bytes)) as decoder,
         Restorer() as restorer,
@@ -130,6 +136,9 @@ def run(
             executor=executor,
             time=clock,
             slots=capacity,
+            make_gate=partial(
+                Gate, STAGE, time=clock, cap=cap_of(config), allowances=allowances, halts=halts
+            ),
         )
         turns, renewals, jobs = (Pulse(name, within_s=TURN_S) for name in PARTS)
         monitor.watch(turns, renewals, jobs)

@@ -10,28 +10,24 @@ from typing import Final, Protocol
 from domain.jobs.model import Job
 from infra import metrics, tracing
 from infra.clock import Time
-from infra.dead_letters import DeadLetters, DeadReason
+from infra.dead_letters import DeadLetters
 from infra.kafka import BrokerUnavailableError, Consumer, Message, Producer
 from infra.logs import logger
 from infra.metrics import AttemptOutcome
+from infra.refusals import Gate
 from infra.stored_objects import AccessDenied, StoreUnavailable
 from infra.world import WORLD_ERRORS
 from processors.worker.execute import Executor, Failed, Outcome, Refused, Stopped, Succeeded
+from processors.worker.intake import Intake, MakeGate, Wrong
 from processors.worker.leases import STALLED_S, Lease, LeaseLostError, Leases
 from processors.worker.observed import Observed
 from schemas import events, topics
 from schemas.errors import ErrorCode
-from schemas.events import (
-    Event,
-    NewerEventError,
-    UnreadableEventError,
-    WorkDispatched,
-    WorkFinished,
-    dataschema,
-)
+from schemas.events import WorkDispatched, WorkFinished, dataschema
 from schemas.ids import JobId
 from schemas.operations import OperationName
 
+STAGE: Final = "worker"
 POLL_S: Final = 0.1
 _PAUSE_S: Final = 0.5
 _REPORT_WAITS: Final = metrics.WORLD_WAITS.labels("worker_report")
@@ -66,6 +62,7 @@ class Worker:
         slots: Mapping[OperationName, int],
         threads: futures.Executor | None = None,
         freed: threading.Condition | None = None,
+        make_gate: MakeGate | None = None,
     ) -> None:
         self._name = name
         self._consumer = consumer
@@ -77,7 +74,11 @@ class Worker:
         self._time = time
         self._slots = slots
         self._operations = {topics.work(operation): operation for operation in slots}
-        self._polled: deque[Message] = deque()
+        make_gate = make_gate or (lambda topic: Gate(STAGE, topic, time))
+        self._intakes = {
+            operation: Intake(operation, make_gate(topics.work(operation)), time)
+            for operation in slots
+        }
         # What cannot be read waits in the line too, as None, so that offsets are committed
         # in order: one behind it must not commit over one before it that still waits.
         self._waiting: dict[OperationName, deque[tuple[Message, WorkDispatched | None]]] = {
@@ -97,9 +98,7 @@ class Worker:
             self._take_in(self._consumer.poll(self._poll_time()))
             self._start_what_fits()
         except WORLD_ERRORS as error:
-            _log.warning(
-                "waiting_for_the_world", stage="worker", worker=self._name, error=str(error)
-            )
+            _log.warning("waiting_for_the_world", stage=STAGE, worker=self._name, error=str(error))
             self._observed.waits()
             self._time.sleep(_PAUSE_S)
 
@@ -129,28 +128,10 @@ class Worker:
         return self._slots[operation] - self._running[operation]
 
     def _take_in(self, messages: Sequence[Message]) -> None:
-        # Kept here until each is in line: what Kafka gave once it does not give again.
-        self._polled.extend(messages)
-        while self._polled:
-            message = self._polled[0]
-            operation = self._operations[message.topic]
-            self._waiting[operation].append((message, self._read(message, operation)))
-            self._polled.popleft()
-
-    def _read(self, message: Message, operation: OperationName) -> WorkDispatched | None:
-        """Return what a message asks for; None for one that is now with the dead letters."""
-        try:
-            work = Event[WorkDispatched].decode(message.value).data
-        except NewerEventError as error:
-            self._bury(message, str(error), DeadReason.NEWER)
-            return None
-        except UnreadableEventError as error:
-            self._bury(message, str(error))
-            return None
-        if work.operation is not operation:
-            self._bury(message, f"data.operation: {work.operation} came on {message.topic}")
-            return None
-        return work
+        for message in messages:
+            self._intakes[self._operations[message.topic]].take(message)
+        for operation, intake in self._intakes.items():
+            intake.pass_on(self._waiting[operation].append, self._bury)
 
     def _start_what_fits(self) -> None:
         with self._freed:
@@ -175,7 +156,7 @@ class Worker:
             full = {
                 topics.work(operation)
                 for operation, waiting in self._waiting.items()
-                if len(waiting) >= self._slots[operation]
+                if len(waiting) >= self._slots[operation] or self._intakes[operation].halted
             }
         self._consumer.hold_back(full)
 
@@ -268,22 +249,20 @@ class Worker:
             case Stopped():
                 return finished(outcome="cancelled", code=ErrorCode.JOB_CANCELLED)
 
-    def _bury(
-        self, message: Message, error: str, reason: DeadReason = DeadReason.UNREADABLE
-    ) -> None:
+    def _bury(self, message: Message, wrong: Wrong) -> None:
         _log.error(
             "message_dead",
-            stage="worker",
-            reason=reason,
+            stage=STAGE,
+            reason=wrong.reason,
             topic=message.topic,
             partition=message.partition,
             offset=message.offset,
-            error=error,
+            error=wrong.error,
         )
         self._dead_letters.put(
             message,
-            reason=reason,
-            error=error,
+            reason=wrong.reason,
+            error=wrong.error,
             attempt=1,
             schema=dataschema(WorkDispatched),
         )

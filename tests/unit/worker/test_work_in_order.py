@@ -131,6 +131,16 @@ def test_nothing_of_a_batch_is_lost_when_a_dead_letter_cannot_be_sent(rig: Rig) 
     assert max(offset for commit in rig.broker.committed for offset in commit) == 1
 
 
+def test_a_flood_of_garbage_is_neither_buried_nor_committed_and_its_topic_is_held_back(
+    rig: Rig,
+) -> None:
+    rig.broker.coming = [[*map(garbage, range(30)), work(30)]]
+    for _ in range(3):
+        rig.worker.step()
+    assert (rig.buried(), rig.claimed, rig.broker.committed) == ([], [], [])
+    assert rig.broker.held_back[-1] == {TOPIC}
+
+
 def test_work_on_the_topic_of_another_operation_is_dead(rig: Rig) -> None:
     stray = work(0, of=OperationName.UPSCALE)
     rig.broker.coming = [[stray]]
