@@ -30,7 +30,7 @@ from infra.settings import Settings
 from infra.stored_objects import StoreError
 from infra.topic_reader import TopicReader
 from schemas import topics
-from streams.replay import Replay, Replayed, ShortOfMoneyError, Starts
+from streams.replay import NotAsBeforeError, Replay, Replayed, Starts
 
 _CLOCK: Final = SystemClock()
 _SHOWN: Final = 20
@@ -82,6 +82,10 @@ def restore(
         bool,
         typer.Option("--continue", help="The database is loaded already: do what comes after."),
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Go on where a job can no longer be served as it was."),
+    ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -100,7 +104,7 @@ def restore(
             ends = offsets.ends()
             if not go_on:
                 put_back(made, folder, owner_url=owner_url, tell=_tell)
-            replayed = _replay(settings, made)
+            replayed = _replay(settings, made, force=force)
             _tell("setting the consumer groups back")
             groups = {name: dict(noted) for name, noted in made.groups.items()}
             groups.setdefault(STREAMS.name, {})[topics.USAGE] = replayed.usage_read
@@ -113,7 +117,7 @@ def restore(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _replay(settings: Settings, made: Manifest) -> Replayed:
+def _replay(settings: Settings, made: Manifest, *, force: bool) -> Replayed:
     noted = made.groups.get(STREAMS.name, {})
     ends = {number: at.end for number, at in made.topics.get(topics.JOB_EVENTS, {}).items()}
     starts = Starts(
@@ -129,7 +133,8 @@ def _replay(settings: Settings, made: Manifest) -> Replayed:
         open_pool(url, size=2, name="restore") as pool,
     ):
         lifetime = timedelta(days=settings.job_lifetime_days)
-        return Replay(pool, reader, _CLOCK, lifetime=lifetime, tell=_tell).run(starts)
+        replay = Replay(pool, reader, _CLOCK, lifetime=lifetime, tell=_tell, force=force)
+        return replay.run(starts)
 
 
 def _findings(owner_url: str) -> list[str]:
@@ -177,6 +182,7 @@ def _report(
         "jobs of the API were under way and are forgotten; their clients must ask again",
         replayed.forgotten,
     )
+    _list("uploads were queued then and are rejected now", replayed.rejected)
     _list("usage events contradict the ledger", replayed.refused)
     _list("partitions no longer hold what was to be read again", [_gap(gap) for gap in gaps])
     _list("objects are missing that the backup lists", difference.first_missing, difference.missing)
@@ -214,7 +220,7 @@ def _told() -> Iterator[None]:
     """End the command in words, whatever is wrong."""
     try:
         yield
-    except (BackupError, ShortOfMoneyError, LockedOutError, TooSlowError) as error:
+    except (BackupError, NotAsBeforeError, LockedOutError, TooSlowError) as error:
         fail(str(error))
     except (psycopg.OperationalError, BrokerUnavailableError, StoreError) as error:
         fail(f"{str(error).strip()}; `picmend status` shows what runs", EXIT_NO_STACK)

@@ -52,16 +52,29 @@ D = TypeVar("D", bound=EventData)
 T = TypeVar("T")
 
 
-class ShortOfMoneyError(Exception):
-    """An account could pay then and cannot now: a top-up came after the backup."""
+class NotAsBeforeError(Exception):
+    """A job was queued, or charged, and now cannot be: what it needs came after the backup."""
 
-    def __init__(self, account_id: str, detail: str) -> None:
+    def __init__(self, account_id: str, code: ErrorCode, detail: str) -> None:
+        remedy = _REMEDIES.get(code, "Enter what is missing again")
         super().__init__(
-            f"{account_id} lacks the money for what it was charged after the backup ({detail}):"
-            " top-ups since then are in no topic. Enter them again with"
-            f" `picmend ledger top-up {account_id} AMOUNT`, then call this again with --continue"
+            f"after the backup {account_id} was served, and now would be refused: {code}, {detail}."
+            f" What it needs came after the backup, and is in no topic."
+            f" {remedy.format(account=account_id)}; then call this again with --continue, or with"
+            " --continue --force to go on without"
         )
         self.account_id = account_id
+        self.code = code
+
+
+_REMEDIES: Final = {
+    ErrorCode.INSUFFICIENT_BALANCE: (
+        "Enter its top-ups again with `picmend ledger top-up {account} AMOUNT --key KEY`, under"
+        " the keys of the payments"
+    ),
+    ErrorCode.ACCOUNT_UNKNOWN: "Make the account again under its old id, as the guide says",
+    ErrorCode.ACCOUNT_SUSPENDED: "Lift its suspension with `picmend account resume {account}`",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,8 @@ class Replayed:
     `again` counts jobs that had ended and will be run again, charged once all the same.
     `money_only` are jobs whose charge is back while they themselves are not: asked for by
     the API, whose requests no topic keeps. `forgotten` are those of them that were under way.
-    `refused` tells usage events that contradict the ledger.
+    `refused` tells usage events that contradict the ledger. `rejected` are uploads that were
+    queued then and are rejected now, with the reason; there are none unless that is accepted.
     """
 
     decided: int = 0
@@ -94,6 +108,7 @@ class Replayed:
     money_only: list[JobId] = field(default_factory=list)
     forgotten: list[JobId] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
     usage_read: dict[int, int] = field(default_factory=dict)
     """Up to where the usage topic was read, by partition: billing goes on from there."""
 
@@ -118,22 +133,33 @@ class _Story:
 
 
 class Replay:
-    """One replay. `lifetime` is how long a job may wait, as for admission."""
+    """One replay. `lifetime` is how long a job may wait, as for admission.
+
+    With `force` it goes on where a job cannot be served as it was, and tells of it.
+    """
 
     def __init__(
-        self, pool: Pool, reader: TopicReader, clock: Clock, *, lifetime: timedelta, tell: Tell
+        self,
+        pool: Pool,
+        reader: TopicReader,
+        clock: Clock,
+        *,
+        lifetime: timedelta,
+        tell: Tell,
+        force: bool = False,
     ) -> None:
         self._pool = pool
         self._reader = reader
         self._clock = clock
         self._lifetime = lifetime
         self._tell = tell
+        self._force = force
         self._done = Replayed()
 
     def run(self, starts: Starts) -> Replayed:
         """Bring back what the topics tell.
 
-        Raises `ShortOfMoneyError`, `BrokerUnavailableError`, and psycopg's errors; what was
+        Raises `NotAsBeforeError`, `BrokerUnavailableError`, and psycopg's errors; what was
         done before stays, and is passed over the next time.
         """
         self._done = Replayed(usage_read=self._reader.ends(topics.USAGE))
@@ -181,7 +207,7 @@ class Replay:
                 )
                 for job_id, decision in decisions.items():
                     if isinstance(decision, Rejected):
-                        _require_as_before(decision, stories[job_id].first)
+                        self._compare(decision, stories[job_id].first)
             self._done.decided += sum(
                 not isinstance(decision, Known) for decision in decisions.values()
             )
@@ -236,11 +262,21 @@ class Replay:
             refused = [outcome for outcome in outcomes if isinstance(outcome, RefusedUsage)]
             self._done.settled += len(outcomes) - len(refused)
             self._done.again += len(batch) - len(ended) - len(unknown)
-            self._done.money_only += [usage.job_id for usage in unknown]
+            without = {outcome.job_id for outcome in refused}
+            self._done.money_only += [u.job_id for u in unknown if u.job_id not in without]
             self._done.refused += [f"{r.problem} of {r.job_id}: {r.detail}" for r in refused]
 
-    @staticmethod
-    def _hold(conn: Connection, usages: Iterable[UsageToBill]) -> None:
+    def _compare(self, decision: Rejected, told: JobChanged) -> None:
+        """Note a job that is rejected and was not then, or undo its batch by raising."""
+        if told.state is JobState.REJECTED:
+            return
+        if not self._force:
+            raise NotAsBeforeError(
+                decision.job.account_id, decision.code, f"{decision.detail} ({decision.job.id})"
+            )
+        self._done.rejected.append(f"{decision.job.id}: {decision.code}, {decision.detail}")
+
+    def _hold(self, conn: Connection, usages: Iterable[UsageToBill]) -> None:
         """Post the holds that these usage events tell of, as they were posted."""
         asked = {
             usage.job_id: NewHold(
@@ -249,11 +285,13 @@ class Replay:
             for usage in usages
         }
         for job_id, outcome in billing.post_holds(conn, list(asked.values())).items():
-            if isinstance(outcome, InsufficientBalance):
-                raise ShortOfMoneyError(
+            # Without its hold the usage event is refused, and told of, below.
+            if isinstance(outcome, InsufficientBalance) and not self._force:
+                raise NotAsBeforeError(
                     asked[job_id].account_id,
-                    f"{outcome.required} {outcome.unit} minor units for {job_id},"
-                    f" {outcome.available} available",
+                    ErrorCode.INSUFFICIENT_BALANCE,
+                    f"{outcome.required} {outcome.unit} minor units, {outcome.available} available"
+                    f" ({job_id})",
                 )
 
     def _read(self, topic: str, envelope: type[Event[D]], start: Mapping[int, int]) -> Iterator[D]:
@@ -269,15 +307,6 @@ def _as_decided(candidate: Candidate, told: JobChanged) -> Candidate:
     if told.state is not JobState.REJECTED or told.code is None:
         return candidate
     return replace(candidate, facts=SourceProblem(told.code, told.detail))
-
-
-def _require_as_before(decision: Rejected, told: JobChanged) -> None:
-    """Raise, and so undo the batch, when a job is rejected for want of money and was not then."""
-    if (
-        decision.code is ErrorCode.INSUFFICIENT_BALANCE
-        and told.code is not ErrorCode.INSUFFICIENT_BALANCE
-    ):
-        raise ShortOfMoneyError(decision.job.account_id, f"{decision.detail}, {decision.job.id}")
 
 
 def _same_ending(job: Job, told: JobChanged) -> Ending | None:
