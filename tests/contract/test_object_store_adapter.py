@@ -1,4 +1,4 @@
-"""What the pipeline relies on in the object store, asked of the real one."""
+"""What the pipeline relies on in the object store, asked of the real one and of its model."""
 
 import hashlib
 import socket
@@ -25,6 +25,7 @@ from infra.object_store import (
 from infra.settings import Settings
 from infra.stack import Stack
 from infra.stack.isolation import Bucket
+from tests.simulation.store_model import ModelStore
 
 PNG = "image/png"
 HOUR = timedelta(hours=1)
@@ -49,8 +50,17 @@ def store_settings(stack: Stack) -> Settings:
 
 
 @pytest.fixture
-def store(store_settings: Settings, bucket: Bucket) -> S3ObjectStore:
+def s3(store_settings: Settings, bucket: Bucket) -> S3ObjectStore:
+    """The real store, for what its model leaves out: links, versions, credentials."""
     return open_store(store_settings, bucket.name)
+
+
+@pytest.fixture(params=["s3", "model"])
+def store(request: pytest.FixtureRequest) -> ObjectStore:
+    if request.param == "model":
+        return ModelStore(lambda: datetime.now(UTC))
+    real: S3ObjectStore = request.getfixturevalue("s3")
+    return real
 
 
 def test_an_object_comes_back_as_it_was_put(store: ObjectStore) -> None:
@@ -82,11 +92,15 @@ def test_keys_are_text_and_survive_every_call(store: ObjectStore, key: str) -> N
     assert store.head(key).etag == etag
     assert store.get_range(key, 1, 3, if_match=etag) == b"bc"
     assert [(each.key, each.etag) for page in store.list("in/") for each in page] == [(key, etag)]
-    link = store.presigned_get(key, HOUR)
-    assert urllib3.request("GET", link).data == b"abcdef"
     store.delete(key)
     with pytest.raises(ObjectMissing):
         store.head(key)
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_keys_survive_in_links(s3: ObjectStore, key: str) -> None:
+    s3.put(key, b"abcdef", PNG)
+    assert urllib3.request("GET", s3.presigned_get(key, HOUR)).data == b"abcdef"
 
 
 def test_a_range_includes_its_start_and_not_its_end(store: ObjectStore) -> None:
@@ -130,18 +144,16 @@ def test_an_object_over_the_callers_limit_is_not_read(store: ObjectStore) -> Non
         store.get("a", max_bytes=9)
 
 
-def test_a_version_can_be_read_after_it_was_written_over(
-    store: ObjectStore, bucket: Bucket
-) -> None:
+def test_a_version_can_be_read_after_it_was_written_over(s3: ObjectStore, bucket: Bucket) -> None:
     bucket.client.set_bucket_versioning(bucket.name, VersioningConfig("Enabled"))
-    store.put("a", b"first", PNG)
-    first = store.head("a")
-    store.put("a", b"second", PNG)
+    s3.put("a", b"first", PNG)
+    first = s3.head("a")
+    s3.put("a", b"second", PNG)
     assert first.version_id is not None
-    assert store.head("a", first.version_id).etag == first.etag
-    assert store.get("a", max_bytes=9, if_match=first.etag, version_id=first.version_id) == b"first"
+    assert s3.head("a", first.version_id).etag == first.etag
+    assert s3.get("a", max_bytes=9, if_match=first.etag, version_id=first.version_id) == b"first"
     with pytest.raises(ObjectMissing):
-        store.get("a", max_bytes=9, version_id="0" * 32)
+        s3.get("a", max_bytes=9, version_id="0" * 32)
 
 
 def test_a_listing_comes_in_ordered_pages_and_can_go_on_after_a_key(store: ObjectStore) -> None:
@@ -167,32 +179,32 @@ def test_one_store_serves_many_threads(store: ObjectStore) -> None:
 
 
 def test_a_link_to_put_takes_exactly_the_size_and_type_it_was_signed_for(
-    store: ObjectStore,
+    s3: ObjectStore,
 ) -> None:
-    link = store.presigned_put("staged/acc_1/upl_1", HOUR, PNG, 4)
+    link = s3.presigned_put("staged/acc_1/upl_1", HOUR, PNG, 4)
     for headers, body in [(PNG, b"12345"), (PNG, b"123"), ("text/html", b"1234")]:
         refused = urllib3.request("PUT", link, body=body, headers={"Content-Type": headers})
         assert refused.status == 403
     taken = urllib3.request("PUT", link, body=b"1234", headers={"Content-Type": PNG})
     assert taken.status == 200
-    assert store.head("staged/acc_1/upl_1").size == 4
+    assert s3.head("staged/acc_1/upl_1").size == 4
 
 
-def test_a_link_to_put_without_size_takes_any(store: ObjectStore) -> None:
-    link = store.presigned_put("staged/acc_1/upl_1", HOUR)
+def test_a_link_to_put_without_size_takes_any(s3: ObjectStore) -> None:
+    link = s3.presigned_put("staged/acc_1/upl_1", HOUR)
     assert urllib3.request("PUT", link, body=b"whatever").status == 200
 
 
-def test_a_link_holds_for_its_own_object_and_method(store: ObjectStore) -> None:
-    store.put("out/a.png", b"a", PNG)
-    link = store.presigned_get("out/a.png", HOUR)
+def test_a_link_holds_for_its_own_object_and_method(s3: ObjectStore) -> None:
+    s3.put("out/a.png", b"a", PNG)
+    link = s3.presigned_get("out/a.png", HOUR)
     assert urllib3.request("PUT", link, body=b"b").status == 403
     assert urllib3.request("GET", link.replace("out/a.png", "out/b.png")).status == 403
 
 
-def test_a_link_to_get_can_name_the_file(store: ObjectStore) -> None:
-    store.put("out/a.png", b"a", PNG)
-    answer = urllib3.request("GET", store.presigned_get("out/a.png", HOUR, "小猫 1.png"))
+def test_a_link_to_get_can_name_the_file(s3: ObjectStore) -> None:
+    s3.put("out/a.png", b"a", PNG)
+    answer = urllib3.request("GET", s3.presigned_get("out/a.png", HOUR, "小猫 1.png"))
     disposition = answer.headers["Content-Disposition"]
     assert disposition == "attachment; filename*=UTF-8''%E5%B0%8F%E7%8C%AB%201.png"
 
@@ -200,16 +212,16 @@ def test_a_link_to_get_can_name_the_file(store: ObjectStore) -> None:
 def test_links_name_the_public_endpoint_when_there_is_one(
     store_settings: Settings, bucket: Bucket
 ) -> None:
-    store = open_store(store_settings, bucket.name, s3_public_endpoint="https://files.example:8443")
-    for link in (store.presigned_get("a", HOUR), store.presigned_put("a", HOUR)):
+    s3 = open_store(store_settings, bucket.name, s3_public_endpoint="https://files.example:8443")
+    for link in (s3.presigned_get("a", HOUR), s3.presigned_put("a", HOUR)):
         address = urlsplit(link)
         assert (address.scheme, address.netloc) == ("https", "files.example:8443")
         assert address.path == f"/{bucket.name}/a"
 
 
-def test_a_link_for_more_than_a_week_is_refused_here(store: ObjectStore) -> None:
+def test_a_link_for_more_than_a_week_is_refused_here(s3: ObjectStore) -> None:
     with pytest.raises(ValueError, match="7 days"):
-        store.presigned_get("a", timedelta(days=8))
+        s3.presigned_get("a", timedelta(days=8))
 
 
 def test_a_wrong_secret_is_denied(store_settings: Settings, bucket: Bucket) -> None:
