@@ -59,11 +59,12 @@ def leave_process() -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class _Wrong:
-    """A message that is for the dead letters, and why."""
+    """A message that is for the dead letters, why, and what it said if it could be read."""
 
     message: Message
     reason: DeadReason
     error: Exception
+    item: object = None
 
 
 class Supervised(Generic[T]):
@@ -138,7 +139,8 @@ class Supervised(Generic[T]):
             self._stand_still(why, deadline)
             wrong = self._work([each.message for each in wrong], deadline)
         for each in wrong:
-            self._bury(each, deadline)
+            with self._observed.about([(each.message, each.item)]):
+                self._bury(each, deadline)
 
     def _work(self, messages: Sequence[Message], deadline: float) -> list[_Wrong]:
         """Do what can be done, and return what is wrong; doing it again is harmless."""
@@ -166,7 +168,7 @@ class Supervised(Generic[T]):
             self._outlast(lambda: self._stage.step(items), deadline)
         except Exception as error:  # noqa: BLE001 - whatever it is, one of the messages causes it
             if len(batch) == 1:
-                return [_Wrong(batch[0][0], DeadReason.REFUSED, error)]
+                return [_Wrong(batch[0][0], DeadReason.REFUSED, error, item=batch[0][1])]
             middle = len(batch) // 2
             return [
                 *self._handle(batch[:middle], deadline),
