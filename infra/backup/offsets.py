@@ -89,10 +89,10 @@ class Offsetter:
 
     def require_idle(self) -> None:
         """Return if nobody reads as one of the groups. Raises `NotEmptyError`."""
-        names = [group.name for group in GROUPS]
         with _told():
-            found: dict[str, dict[str, object]] = self._admin.describe_groups(names)
-        busy = [name for name in names if found.get(name, {}).get("members")]
+            found: list[dict[str, object]] = self._admin.list_groups()
+        states = {str(group["group_id"]): group["group_state"] for group in found}
+        busy = [g.name for g in GROUPS if states.get(g.name, "Empty") not in ("Empty", "Dead")]
         if busy:
             raise NotEmptyError(
                 f"processes read as {', '.join(busy)}; stop every streams and worker first (one"

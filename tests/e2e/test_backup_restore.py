@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,7 +17,11 @@ from typer.testing import CliRunner
 
 from cli import main
 from domain.billing.model import Balance
+from infra.backup import NotEmptyError
+from infra.backup.offsets import Offsetter
+from infra.kafka_lag import STREAMS
 from infra.stack import running
+from schemas import topics
 from tests.e2e.customer import (
     assert_ledger_is_sound,
     customer_of,
@@ -206,13 +211,13 @@ def test_what_a_backup_and_the_topics_hold_comes_back_after_the_database_is_lost
         assert code == 0, told
 
 
-def test_a_top_up_that_came_after_the_backup_is_asked_for_before_money_is_replayed(
+def test_an_account_and_a_top_up_that_came_after_the_backup_are_asked_for_before_the_replay(
     own_system: Running, tmp_path: Path
 ) -> None:
     system, folder = own_system, tmp_path / "copy"
-    with customer_of(system, balance=5) as customer:
-        code, told = picmend(system, "backup", str(folder))
-        assert code == 0, told
+    code, told = picmend(system, "backup", str(folder))
+    assert code == 0, told
+    with customer_of(system, balance=0) as customer:
         top_up = ("ledger", "top-up", customer.id, "1", "--key", "payment-7")
         assert picmend(system, *top_up)[0] == 0
         sources = upload(customer, "rich", 20)
@@ -224,8 +229,12 @@ def test_a_top_up_that_came_after_the_backup_is_asked_for_before_money_is_replay
         lose_the_database(system)
         code, told = picmend(system, "restore", str(folder))
         assert code == 1
+        assert "account_unknown" in told
+        assert "under its old id" in told
+        make_again(system, customer)
+        code, told = picmend(system, "restore", str(folder), "--continue")
+        assert code == 1
         assert f"picmend ledger top-up {customer.id}" in told
-        assert "--continue" in told
         assert picmend(system, *top_up)[0] == 0
         report = restore(system, folder, "--continue")
 
@@ -237,3 +246,47 @@ def test_a_top_up_that_came_after_the_backup_is_asked_for_before_money_is_replay
         customer.wait_ended(sources)
         assert customer.balance() == balance
         assert_ledger_is_sound(customer.conn)
+
+
+def test_groups_are_set_back_only_while_nobody_reads_and_say_what_they_can_no_longer_read(
+    own_system: Running,
+) -> None:
+    bootstrap = own_system.settings().kafka_bootstrap
+    with closing(Offsetter(bootstrap)) as offsets:
+        with customer_of(own_system) as customer:
+            customer.wait_ended([customer.upload("identity", "one.png", BODY)])
+        wait_until(
+            lambda: topics.USAGE in offsets.committed()[STREAMS.name], within_s=20, what="a commit"
+        )
+        before, ends = offsets.committed(), offsets.ends()
+        with pytest.raises(NotEmptyError, match="stop every streams and worker"):
+            offsets.require_idle()
+        with pytest.raises(NotEmptyError, match="cannot be set"):
+            offsets.set_back(before, ends)
+        stop_all(own_system)
+        offsets.require_idle()
+        before = offsets.committed()
+        at = min(before[STREAMS.name][topics.USAGE])
+        later = {STREAMS.name: {topics.USAGE: {at: 10**9}}}
+        (gap,) = offsets.set_back(later, ends)
+        assert (gap.topic, gap.partition, gap.foreign, gap.found) == (topics.USAGE, at, True, 0)
+        assert offsets.set_back(before, ends) == []
+        now = offsets.committed()
+        assert all(
+            now[group][topic][number] == offset
+            for group, by_topic in before.items()
+            for topic, by_partition in by_topic.items()
+            for number, offset in by_partition.items()
+        )
+    start_all(own_system)
+
+
+def make_again(system: Running, customer: Customer) -> None:
+    """Make an account again under its old id, as the guide says."""
+    with psycopg.connect(system.settings().database_url.get_secret_value()) as conn:
+        conn.execute(
+            "INSERT INTO accounts (id, name, kind, unit, created_at)"
+            " VALUES (%s, 'made again', 'company', 'CNY', now())",
+            (customer.id,),
+        )
+        conn.execute("SELECT billing_open_accounts(%s, 'CNY')", (customer.id,))
