@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-unit lint format bench lock schemas clean
+.PHONY: help install demo up down test test-unit sim chaos lint format bench lock schemas clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ test: $(READY) ## Run the whole test suite
 
 test-unit: $(READY) ## Run the tests that need no server
 	@$(BIN)/python -m pytest tests/unit
+
+sim: $(READY) ## Play 2,000 seeds of trouble through the pipeline, in simulated time
+	@$(BIN)/python -m tests.simulation --seeds 2000
+
+chaos: $(READY) ## Kill, freeze and stop real processes and servers under load
+	@$(BIN)/python -m tests.e2e.chaos
 
 lint: $(READY) ## Check style, types and the direction of imports
 	@$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from infra.stack import open_stack
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.runner import Runner, runner
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ def main(
     processes: Annotated[
         int | None, typer.Option(min=1, help="Seeds played at once; one per core.")
     ] = None,
+    mutant: Annotated[
+        int | None,
+        typer.Option(max=len(MUTANTS) - 1, help="Play a build that is broken on purpose."),
+    ] = None,
     lines: Annotated[int, typer.Option(help="Lines of a failing seed's trace to print.")] = _SHOWN,
 ) -> None:
     """Play seeds through the pipeline's own code, on a real Postgres, with faults.
@@ -39,6 +44,8 @@ def main(
     1 when there is one.
     """
     console = Console()
+    if mutant is not None:
+        console.print(f"A build of which {MUTANTS[mutant].name}.")
     with (
         tempfile.TemporaryDirectory() as folder,
         open_stack(Path(folder), durable=False) as stack,
@@ -47,7 +54,7 @@ def main(
         faults: Counter[str] = Counter()
         jobs: Counter[str] = Counter()
         found = None
-        for outcome in _watched(console, running, range(first, first + seeds)):
+        for outcome in _watched(console, running, range(first, first + seeds), mutant):
             faults += outcome.faults
             jobs += outcome.jobs
             if outcome.findings:
@@ -55,16 +62,18 @@ def main(
                 break
         _tell(console, faults, jobs)
         if found is not None:
-            (again,) = running.outcomes([found.seed])
+            (again,) = running.outcomes([found.seed], mutant=mutant)
             _show(console, found, again, lines)
             raise typer.Exit(1)
         console.print(f"{seeds} seeds from {first} on: nothing found.")
 
 
-def _watched(console: Console, running: Runner, seeds: range) -> Iterable[Outcome]:
+def _watched(
+    console: Console, running: Runner, seeds: range, mutant: int | None
+) -> Iterable[Outcome]:
     columns = (TextColumn("seeds"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        yield from progress.track(running.outcomes(seeds), total=len(seeds))
+        yield from progress.track(running.outcomes(seeds, mutant=mutant), total=len(seeds))
 
 
 def _tell(console: Console, faults: Counter[str], jobs: Counter[str]) -> None:

@@ -36,7 +36,10 @@ RICH: Final = AccountId("acc_rich")
 OTHER: Final = AccountId("acc_second")
 POOR: Final = AccountId("acc_poor")
 STRANGER: Final = AccountId("acc_stranger")
-PRESETS: Final = ("identity", "upscale-photo-x4", "upscale-fast-x4", "inpaint", "no-such-preset")
+PRESETS: Final = (
+    *("identity", "upscale-photo-x4", "inpaint", "upscale-fast-x4") * 2,
+    "no-such-preset",
+)
 _PNG: Final = "image/png"
 _BALANCES: Final = {RICH: 1_000_000, OTHER: 1_000_000, POOR: 3}
 
@@ -113,7 +116,7 @@ class Clients:
         simulation = self.world.simulation
         for number in range(simulation.random.randint(1, 5)):
             simulation.sleep(simulation.random.random() * 12)
-            owner = STRANGER if simulation.chance(0.05) else account
+            owner = STRANGER if simulation.chance(0.03) else account
             self._upload(owner, simulation.random.choice(PRESETS), f"{number}.png")
 
     def _upload(self, account: AccountId, preset: str, path: str) -> None:

@@ -19,6 +19,31 @@ if TYPE_CHECKING:
 TROUBLE_S: Final = 60.0
 _OFTEN: Final = 0.6
 
+_DATABASE: Final = ("before begin", "before commit", "after commit")
+_PRODUCER: Final = ("before produce", "amid produce", "after produce")
+_READER: Final = ("after read", "before ack", "after ack")
+_WRITER: Final = ("before upload", "after upload")
+_POINTS: Final = {
+    "intake": (*_READER, *_DATABASE, *_PRODUCER, "before asking the store"),
+    "reconciler": (*_DATABASE, *_PRODUCER, "before asking the store"),
+    "admission": (*_READER, *_DATABASE),
+    "results": (*_READER, *_DATABASE),
+    "billing": (*_READER, *_DATABASE),
+    "problems": (*_READER, *_WRITER),
+    "relay": (*_PRODUCER,),
+    "dispatcher": _DATABASE,
+    "sweeper": _DATABASE,
+    "worker": (*_READER, *_DATABASE),
+    "leases": _DATABASE,
+    "attempt": (
+        *("before asking the store", "amid restoring"),
+        *(*_WRITER, "before produce", "after produce"),
+    ),
+    "api": _DATABASE,
+}
+CRASH_POINTS: Final = [f"{role} {what}" for role, points in _POINTS.items() for what in points]
+"""Every place between two effects at which a process may die."""
+
 
 class Trouble:
     """Brings faults for a while, then no more; `measure` multiplies the likelihood of each."""
@@ -46,6 +71,8 @@ class Trouble:
         ):
             likelihood = min(1.0, most * self._measure * random.random())
             setattr(chances, name, likelihood if random.random() < _OFTEN else 0.0)
+        for place in random.sample(CRASH_POINTS, k=random.randint(0, 4)):
+            chances.sore[place] = 0.05 + 0.4 * random.random()
         actions = [
             self._kill,
             self._freeze,

@@ -32,9 +32,11 @@ class Runner:
         self._template = template
         self._pool = pool
 
-    def outcomes(self, seeds: Iterable[int]) -> Iterator[Outcome]:
-        """Play seeds; yield what they came to, in their order."""
-        return self._pool.map(partial(_play, self._settings, self._template), seeds)
+    def outcomes(self, seeds: Iterable[int], *, mutant: int | None = None) -> Iterator[Outcome]:
+        """Play seeds, perhaps of a mutant; yield what they came to, in their order."""
+        measure = 1.0 if mutant is None else HARSH
+        play_one = partial(_play, self._settings, self._template, mutant, measure)
+        return self._pool.map(play_one, seeds)
 
     def hunts(self, mutants: Iterable[int], *, seeds: int) -> Iterator[Outcome]:
         """Play each mutant (by its place) until a seed finds it, or `seeds` did not."""
@@ -67,7 +69,7 @@ def _be_quiet() -> None:
 
 
 def _play(
-    settings: Settings, template: str, seed: int, mutant: int | None = None, measure: float = 1.0
+    settings: Settings, template: str, mutant: int | None, measure: float, seed: int
 ) -> Outcome:
     with own_database(settings, template) as database:
         breaking = nullcontext() if mutant is None else mutated(MUTANTS[mutant], database.owner_url)
@@ -77,7 +79,7 @@ def _play(
 
 def _hunt(settings: Settings, template: str, seeds: int, mutant: int) -> Outcome:
     for seed in range(seeds):
-        outcome = _play(settings, template, seed, mutant, HARSH)
+        outcome = _play(settings, template, mutant, HARSH, seed)
         if outcome.findings:
             break
     return outcome

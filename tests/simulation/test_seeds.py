@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from infra.stack import Stack
+from tests.simulation.fate import CRASH_POINTS
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.runner import runner
 
@@ -25,6 +26,8 @@ def test_no_seed_of_trouble_finds_anything(stack: Stack) -> None:
     # Shown by pytest -rP.
     print(f"{faults.total()} faults: {dict(sorted(faults.items()))}; jobs: {dict(jobs)}")  # noqa: T201
     assert all(jobs[state] for state in ("succeeded", "rejected", "failed", "cancelled", "expired"))
+    never = [place for place in CRASH_POINTS if not faults[f"crash: {place}"]]
+    assert not never, f"no process ever died {never}"
     assert {kind.partition(":")[0] for kind in faults} >= {
         "account suspended",
         "clock jumps",

@@ -13,7 +13,7 @@ from schemas import topics
 from tests.simulation.kafka_model import Broker
 from tests.simulation.ports import Connections
 from tests.simulation.processes import Streams, WorkerProcess, group_of
-from tests.simulation.scheduler import Process
+from tests.simulation.scheduler import Chances, Process
 from tests.simulation.store_model import ModelStore
 
 if TYPE_CHECKING:
@@ -87,9 +87,7 @@ class World:
         """Let no fault happen any more, and mend those that last."""
         self.calm = True
         self.broker.away = self.connections.away = self.store_away = False
-        chances = self.simulation.chances
-        for name in vars(chances):
-            setattr(chances, name, 0.0)
+        self.simulation.chances = Chances()
         for process in self.processes.values():
             process.frozen_until = 0.0
             process.skew *= 0
