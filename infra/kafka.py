@@ -1,12 +1,14 @@
 """Kafka as picmend uses it: bytes, sends that are awaited, offsets committed by hand."""
 
+import threading
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError, MessageSizeTooLargeError
+from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 from kafka.structs import OffsetAndMetadata
 
 from infra import metrics
@@ -16,6 +18,8 @@ HEARTBEAT_S: Final = 2.0
 MAX_DEAD_LETTER_BYTES: Final = 2 * 1024 * 1024
 RECONNECT_MS: Final = 1000
 """With the library's default a client was back 34 s after a 12 s outage; with this, after 7 s."""
+
+_CONNECT_S: Final = 5.0
 
 
 class BrokerUnavailableError(Exception):
@@ -67,27 +71,36 @@ class Consumer(Protocol):
 
 
 class KafkaPythonProducer:
-    """`Producer` on a real broker: idempotent, acks=all."""
+    """`Producer` on a real broker: idempotent, acks=all.
 
-    def __init__(self, bootstrap: str, *, client_id: str) -> None:
-        self._producer = KafkaProducer(
-            bootstrap_servers=bootstrap.split(","),
-            client_id=client_id,
-            acks="all",
-            linger_ms=1,
-            reconnect_backoff_max_ms=RECONNECT_MS,
-            request_timeout_ms=10_000,
-            delivery_timeout_ms=20_000,
-            max_block_ms=10_000,
+    A client whose messages ran out of time is given up for a new one: kafka-python's idempotent
+    producer may wait for ever then for the id that it lost (seen with a broker frozen for 40 s).
+    """
+
+    def __init__(self, bootstrap: str, *, client_id: str, patience_s: float = 20.0) -> None:
+        """Connect. A message that is not stored within `patience_s` has failed."""
+        self._options = {
+            "bootstrap_servers": bootstrap.split(","),
+            "client_id": client_id,
+            "acks": "all",
+            "linger_ms": 1,
+            "reconnect_backoff_max_ms": RECONNECT_MS,
+            "request_timeout_ms": int(patience_s * 500),
+            "delivery_timeout_ms": int(patience_s * 1000),
+            "max_block_ms": int(patience_s * 500),
             # A dead letter is the largest message that a topic takes, and its headers.
-            max_request_size=MAX_DEAD_LETTER_BYTES,
-        )
+            "max_request_size": MAX_DEAD_LETTER_BYTES,
+        }
+        self._patience_s = patience_s
+        self._changing = threading.Lock()
+        self._client: KafkaProducer | None = KafkaProducer(**self._options)
 
     def send_all(self, messages: Sequence[Message]) -> None:
         """See `Producer`. A message over the broker's size limit raises `ValueError`."""
+        client = self._connected()
         try:
             futures = [
-                self._producer.send(
+                client.send(
                     message.topic,
                     key=message.key,
                     value=message.value,
@@ -96,16 +109,57 @@ class KafkaPythonProducer:
                 for message in messages
             ]
             for future in futures:
-                future.get(timeout=30)
+                future.get(timeout=1.5 * self._patience_s)
         except MessageSizeTooLargeError as error:
             raise ValueError(f"a message is too large for Kafka: {error}") from error
         except KafkaError as error:
+            if isinstance(error, KafkaTimeoutError):
+                self._give_up(client)
             metrics.PRODUCER_ERRORS.inc()
             raise BrokerUnavailableError(f"Kafka did not store a message: {error!r}") from error
 
     def close(self) -> None:
         """Send what waits, and disconnect."""
-        self._producer.close(timeout=5)
+        with self._changing:
+            client, self._client = self._client, None
+        if client is not None:
+            with suppress(KafkaTimeoutError):
+                client.close(timeout=5)
+
+    def _connected(self) -> KafkaProducer:
+        """Return the client, or a new one when it was given up."""
+        if client := self._client:
+            return client
+        # Many threads must not wait one after the other for a broker that is away.
+        if not self._changing.acquire(timeout=_CONNECT_S):
+            raise BrokerUnavailableError("Kafka does not answer another thread either")
+        try:
+            bootstrap_ms = int(_CONNECT_S * 1000)
+            self._client = self._client or KafkaProducer(
+                **self._options, bootstrap_timeout_ms=bootstrap_ms
+            )
+        except KafkaError as error:
+            metrics.PRODUCER_ERRORS.inc()
+            raise BrokerUnavailableError(f"Kafka does not answer: {error!r}") from error
+        else:
+            return self._client
+        finally:
+            self._changing.release()
+
+    def _give_up(self, client: KafkaProducer) -> None:
+        """Let what still waits in a client fail, for every thread; the next call makes another."""
+        with self._changing:
+            mine = self._client is client
+            if mine:
+                self._client = None
+        if not mine:
+            return
+        # To close means to wait for what is unsent, and to go on with it when that takes too
+        # long; only its thread can be told to let go.
+        client._sender.force_close()  # noqa: SLF001 - there is no public way
+        client._sender.join(_CONNECT_S)  # noqa: SLF001 - as above
+        with suppress(KafkaTimeoutError):
+            client.close(timeout=0)
 
 
 class _OnAssigned(ConsumerRebalanceListener):  # type: ignore[misc]  # the library is untyped

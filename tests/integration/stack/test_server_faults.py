@@ -5,8 +5,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from minio import Minio
 
+from infra.kafka import BrokerUnavailableError, KafkaPythonProducer, Message
 from infra.kafka_topics import TOPICS, create_topics
 from infra.stack import Stack, open_stack
 from infra.stack.child import Command
@@ -27,7 +30,7 @@ from infra.stack.native_postgres import (
     postgres_plan,
 )
 from infra.stack.ports import reserved_block
-from infra.stack.server import NativeServer, ServerPlan
+from infra.stack.server import NativeServer, Server, ServerPlan
 from infra.stack.unprivileged import Way
 from schemas.topics import JOB_REQUESTS, OBJECT_EVENTS
 
@@ -72,6 +75,46 @@ def test_a_killed_kafka_comes_back_on_its_port_with_its_messages(own_stack: Stac
     )
     assert next(consumer).value == b"kept"
     consumer.close()
+
+
+def test_a_producer_sends_again_once_a_broker_was_frozen_for_longer_than_it_waits(
+    own_stack: Stack,
+) -> None:
+    bootstrap = own_stack.settings().kafka_bootstrap
+    producer = KafkaPythonProducer(bootstrap, client_id="test", patience_s=2.0)
+    message = Message(JOB_REQUESTS, b"k", b"x")
+    producer.send_all([message])
+    with frozen(own_stack.server("kafka")):
+        # The first one is in flight when it runs out of time, the second finds nobody.
+        for _ in range(2):
+            with pytest.raises(BrokerUnavailableError):
+                producer.send_all([message])
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            producer.send_all([message])
+        except BrokerUnavailableError:
+            assert time.monotonic() < deadline
+        else:
+            break
+    threads = [thread.name for thread in threading.enumerate() if "test-network" in thread.name]
+    assert len(threads) == 1
+    producer.close()
+
+
+@contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    identity = server.identity()
+    assert identity is not None
+    processes = [psutil.Process(identity.pid)]
+    processes += processes[0].children(recursive=True)
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 def test_a_killed_postgres_comes_back_on_its_port_with_its_rows(own_stack: Stack) -> None:
