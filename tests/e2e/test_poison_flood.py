@@ -27,7 +27,9 @@ from tests.integration.streams.streams_world import job_request
 if TYPE_CHECKING:
     from schemas.ids import AccountId
 
-FLOOD = 2500
+FLOOD = 1500
+BEHIND = 24_000
+"""More than fits into a stage's buffer: what is full must not hold up other stages."""
 PAUSE_S = 1.5
 
 
@@ -60,6 +62,14 @@ class System:
         """Send garbage to intake, no two alike."""
         bodies = {f"{mark} {number}".encode() for number in range(FLOOD)}
         self.producer.send_all([Message(topics.OBJECT_EVENTS, b"k", body) for body in bodies])
+        # Behind it, on every partition, what intake may pass over.
+        for start in range(0, BEHIND, 4000):
+            self.producer.send_all(
+                [
+                    Message(topics.OBJECT_EVENTS, b"/buckets/another/%d" % number, b"")
+                    for number in range(start, start + 4000)
+                ]
+            )
         return bodies
 
     def letters(self) -> Counter[bytes]:
