@@ -86,7 +86,7 @@ MUTANTS: Final = (
     Mutant(
         "a claim asks for no state",
         (Change(domain.jobs.store, "claim", "state = 'dispatched' AND ", ""),),
-        ("illegal: ", "unclaimed: ", "claims "),
+        ("illegal: ", "unclaimed: ", "worker-"),
     ),
     Mutant(
         "a claim asks for no attempt",
@@ -123,8 +123,8 @@ MUTANTS: Final = (
             Change(
                 processors.worker.loop,
                 "Worker._take_in",
-                "self._polled.extend(messages)",
-                "self._polled.extend(messages); self._consumer.commit(messages)",
+                "for message in messages:",
+                "self._consumer.commit(messages)\n    for message in messages:",
             ),
         ),
         ("slow: ",),

@@ -53,6 +53,7 @@ class World:
         self.started: list[tuple[str, int]] = []
         self.processes: dict[str, Process] = {}
         self._events_under_way = 0
+        self._next_look = 0.0
         self._incarnations = 0
         self._supervisor = Process("supervisor")
         self._storekeeper = Process("store")
@@ -93,7 +94,13 @@ class World:
             process.skew *= 0
 
     def is_settled(self) -> bool:
-        """Tell whether nothing is under way any more, as far as anybody can see."""
+        """Tell whether nothing is under way any more, as far as anybody can see.
+
+        Looks every few seconds only, at what costs little first.
+        """
+        if self.simulation.elapsed < self._next_look:
+            return False
+        self._next_look = self.simulation.elapsed + 5.0
         if self._events_under_way or any(self.broker.lag(*read) for read in _READ):
             return False
         with self.transaction() as conn:
