@@ -72,18 +72,20 @@ class Strike:
 def brief(seed: int, jobs: int) -> tuple[Strike, ...]:
     """Return a schedule of some two and a half minutes, in which every kind of fault occurs."""
     choice = Random(seed)
+    watched, other = choice.sample(("streams", "worker"), 2)
     measured = [
         Fault(Kind.KILL, "streams"),
         Fault(Kind.KILL, "worker"),
         Fault(Kind.AWAY, "kafka", AWAY_S),
         Fault(Kind.AWAY, "postgres", AWAY_S),
-        Fault(Kind.FREEZE, choice.choice(("streams", "worker")), FREEZES_S[0]),
+        Fault(Kind.FREEZE, watched, choice.choice(FREEZES_S)),
     ]
     others = [
         Fault(Kind.KILL, "api"),
         Fault(Kind.KILL_RELAY, "streams"),
         Fault(Kind.TERM, "streams"),
         Fault(Kind.TERM, "worker"),
+        Fault(Kind.FREEZE, other, FREEZES_S[0]),
         Fault(Kind.SUSPEND, "account", 4.0),
         *(Fault(Kind.RESTART, server) for server in _SERVERS),
         Fault(Kind.AWAY, "store", AWAY_S / 2),

@@ -109,27 +109,28 @@ def _strike_all(
     hands: Executor,
     say: Callable[[str], None],
 ) -> list[Measured]:
-    under_way: list[Future[Measured | None]] = []
+    under_way: dict[str, Future[Measured | None]] = {}
     measured: list[Measured] = []
 
-    def await_all() -> None:
-        for future in under_way:
-            result = future.result()
+    def await_these(targets: Sequence[str]) -> None:
+        for target in targets:
+            future = under_way.pop(target, None)
+            result = future.result() if future else None
             if result is not None:
                 measured.append(result)
                 say(f"  {told(result)}")
-        under_way.clear()
 
     for number, strike in enumerate(schedule, 1):
-        if strike.alone:
-            await_all()
+        target = strike.fault.target
+        await_these(list(under_way) if strike.alone else [target])
         load.release(strike.midway)
         load.wait_done(strike.at, within_s=_SENT_WITHIN_S)
         say(f"{number:2}/{len(schedule)}  {strike.fault}{', alone' if strike.alone else ''}")
-        under_way.append(hands.submit(striker.strike, strike, partial(load.release, strike.until)))
+        struck = partial(load.release, strike.until)
+        under_way[target] = hands.submit(striker.strike, strike, struck)
         if strike.alone:
-            await_all()
-    await_all()
+            await_these([target])
+    await_these(list(under_way))
     return measured
 
 

@@ -118,6 +118,8 @@ class Striker:
             note = beside.submit(self._thaw, victim, since + fault.seconds) if freeze else None
             measured = self._recovery(fault, since) if strike.alone else None
             told = note.result() if note else ""
+        # Until its end has been noticed it passes for ready.
+        self._seconds_until(lambda: victim.alive() or process.status().identity != victim, since)
         process.wait_ready()
         return Measured(fault, *measured, told) if measured else None
 

@@ -30,6 +30,8 @@ SENDERS: Final = 12
 BALANCES: Final = (1_000_000, 1_000_000, 1_000_000, 40)
 """One account cannot pay for all it sends: its uploads are rejected when its money is spent."""
 
+_SHARES: Final = (3, 3, 3, 1)
+
 _BY_API: Final = 0.15
 _CANCEL_EVERY, _RETRY_EVERY = 20, 45
 _ANSWER_S: Final = 10.0
@@ -188,7 +190,7 @@ class Load:
 
     def _send(self, number: int) -> None:
         choice = Random(f"{self._seed}/{number}")
-        account = choice.choice(self._accounts)
+        account = choice.choices(self._accounts, _SHARES)[0]
         body = self._body + b"%d" % number
         if choice.random() < _BY_API:
             self._post(account, f"order-{number}", body)
