@@ -67,6 +67,11 @@ class _Wrong:
     item: object = None
 
 
+def _refused(wrong: Sequence[_Wrong]) -> list[Message]:
+    """Return what counts against the cap: what a newer version wrote is right, if not for us."""
+    return [each.message for each in wrong if each.reason is not DeadReason.NEWER]
+
+
 class Supervised(Generic[T]):
     """Carries batches of one stage through.
 
@@ -135,7 +140,7 @@ class Supervised(Generic[T]):
 
     def _carry_through(self, messages: Sequence[Message], deadline: float) -> None:
         wrong = self._work(messages, deadline)
-        while (why := self._gate.closed(messages, [each.message for each in wrong])) is not None:
+        while (why := self._gate.closed(messages, _refused(wrong))) is not None:
             self._stand_still(why, deadline)
             wrong = self._work([each.message for each in wrong], deadline)
         for each in wrong:

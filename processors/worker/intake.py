@@ -71,7 +71,12 @@ class Intake:
     def _may_pass(self) -> bool:
         """Ask the gate once about all that it was not asked about, and let that pass or wait."""
         fresh = list(self._came)[self._passed :]
-        wrong = [message for message, read in fresh if isinstance(read, Wrong)]
+        # What a newer version wrote is right, if not for this one.
+        wrong = [
+            message
+            for message, read in fresh
+            if isinstance(read, Wrong) and read.reason is not DeadReason.NEWER
+        ]
         if self._gate.closed([message for message, _ in fresh], wrong) is not None:
             self._trial_at = self._time.monotonic() + self._gate.cap.pause_s
             return False

@@ -18,7 +18,7 @@ from infra.dead_letters import DeadLetters
 from infra.halts import Halts
 from infra.kafka import BrokerUnavailableError, Message
 from infra.refusals import Cap, Gate
-from streams.stage import UnreadableMessageError
+from streams.stage import NewerMessageError, UnreadableMessageError
 from streams.supervised import Patience, Supervised
 from tests.fakes.recorded_producer import RecordedProducer
 
@@ -81,6 +81,8 @@ class Mended:
     done: list[bytes] = field(default_factory=list)
 
     def decode(self, message: Message) -> bytes:
+        if message.value.startswith(b"newer"):
+            raise NewerMessageError("a later version wrote it")
         if message.value.startswith(b"unreadable") and not self.mended:
             raise UnreadableMessageError("it is no note")
         return message.value
@@ -172,6 +174,13 @@ def test_too_large_a_share_halts_the_stage_before_any_is_buried(kind: bytes) -> 
     assert "21 of 121 messages refused in 60 s" in first["why"]
     assert "picmend dlq allow notes --count 21" in first["remedy"]
     assert len([line for line in log if line["event"] == "stage_still_halted"]) == 7
+
+
+def test_what_a_newer_version_wrote_never_halts_a_stage() -> None:
+    story = Story()
+    story.carry(*[b"newer"] * 200)
+    assert len(story.buried) == 200
+    assert story.halts.topics() == ()
 
 
 def test_the_same_batch_again_buries_nothing_either() -> None:
