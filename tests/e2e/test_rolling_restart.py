@@ -118,6 +118,16 @@ def waits(load: Load) -> dict[str, float]:
     }
 
 
+def caught_up(customer: Customer, sent: list[str]) -> None:
+    """Return when all of these are done: who restarts the next at once adds up the delays."""
+
+    def done() -> bool:
+        jobs = customer.jobs()
+        return all(jobs.get(key) == ("succeeded", None) for key in sent)
+
+    wait_until(done, within_s=60, what="what was sent is done")
+
+
 @pytest.fixture
 def customer(system: Running) -> Iterator[Customer]:
     with customer_of(system) as customer:
@@ -140,6 +150,7 @@ def test_restarting_every_process_in_turn_loses_nothing_and_delays_no_job_beyond
                 process.wait_ready()
                 assert process.pid != before
                 took.append(f"{name} {stopped - begun:.1f}+{time.monotonic() - stopped:.1f}")
+                caught_up(customer, list(load.sent))
 
     customer.wait_ended(list(load.sent), within_s=60)
     waited = waits(load)
