@@ -15,6 +15,7 @@ import psutil
 from infra.stack import overview, state
 from infra.stack.errors import MissingServersError, PortTakenError, StackError
 from infra.stack.kafka_jars import VERSION, cache_dir, jars_cached
+from infra.stack.looks import WELL, health_in_words
 from infra.stack.native_kafka import java
 from infra.stack.native_postgres import postgres_binaries
 from infra.stack.native_store import weed
@@ -118,6 +119,7 @@ def stack_checks(data_dir: Path) -> tuple[Check, ...]:
         return (Check("stack", ok=True, found=f"is starting: {found.step}"),)
     settings = settings_of(found.environment)
     servers = overview.answers(settings, ("kafka", "postgres", "store"))
+    healths = [(p, health_in_words(data_dir, p.name)) for p in found.processes]
     return (
         *(
             Check(
@@ -132,11 +134,12 @@ def stack_checks(data_dir: Path) -> tuple[Check, ...]:
         *(
             Check(
                 f"running: {process.name}",
-                ok=process.state == State.READY,
-                found=f"{process.state}, started {process.starts} times",
-                mend=f"look into {data_dir / 'logs' / process.name}.log",
+                ok=process.state == State.READY and health == WELL,
+                found=f"{process.state}, {health}, started {process.starts} times",
+                mend=f"look into {data_dir / 'logs' / process.name}.log, and at "
+                f"`picmend doctor --process {process.name}`",
             )
-            for process in found.processes
+            for process, health in healths
         ),
     )
 

@@ -14,7 +14,7 @@ from cli.starting import Progress, detached, until_ended
 from infra.stack import overview, state
 from infra.stack.errors import StackError
 from infra.stack.leftovers import down as end_stack
-from infra.stack.looks import ask, monitor_of
+from infra.stack.looks import WELL, health_in_words, monitor_of
 from infra.stack.programs import PROGRAM_NAMES
 from infra.stack.running import running
 from infra.stack.stack import settings_of
@@ -23,8 +23,6 @@ from infra.stack.supervisor import State
 DataDir = Annotated[
     Path | None, typer.Option(help="Where the stack keeps its state.  [default: .picmend]")
 ]
-_WELL = "well"
-
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -116,13 +114,13 @@ def status(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     found = state.read(data_dir_of(data_dir))
     servers = overview.answers(settings, ("kafka", "postgres", "store"))
     processes = found.processes if found is not None else ()
-    healths = {p.name: _health(data_dir_of(data_dir), p.name) for p in processes}
+    healths = {p.name: health_in_words(data_dir_of(data_dir), p.name) for p in processes}
     problems = [f"{s.server} at {s.address} does not answer" for s in servers if not s.answers]
     problems += [f"{p.name} is {p.state}" for p in processes if p.state != State.READY]
     problems += [
         f"{p.name} {healths[p.name]}"
         for p in processes
-        if p.state == State.READY and healths[p.name] != _WELL
+        if p.state == State.READY and healths[p.name] != WELL
     ]
     lag, jobs = [], {}
     try:
@@ -209,16 +207,6 @@ def _announce(place: Path, started: float, console: Console, *, as_json: bool) -
         return
     console.print(f"Running after {seconds} s. API: {api}   store: {settings.s3_endpoint}")
     console.print(f"Logs: {place / 'logs'}   End it with: picmend down --data-dir {place}")
-
-
-def _health(place: Path, name: str) -> str:
-    """Return in a few words how a process says it is."""
-    monitor = monitor_of(place, name)
-    health = ask(monitor) if monitor is not None else None
-    if health is None:
-        return "does not answer"
-    silent = ", ".join(f"{part.name} for {part.silent_s:.0f} s" for part in health.silent)
-    return f"has silent parts: {silent}" if silent else _WELL
 
 
 def _table(console: Console, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

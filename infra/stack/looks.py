@@ -75,6 +75,19 @@ def monitor_of(data_dir: Path, name: str) -> str | None:
     return told.monitor if told is not None else None
 
 
+WELL: Final = "well"
+
+
+def health_in_words(data_dir: Path, name: str) -> str:
+    """Return how a supervised program says it is: `WELL`, or what is wrong."""
+    monitor = monitor_of(data_dir, name)
+    health = ask(monitor) if monitor is not None else None
+    if health is None:
+        return "does not answer"
+    silent = ", ".join(f"{part.name} for {part.silent_s:.0f} s" for part in health.silent)
+    return f"has silent parts: {silent}" if silent else WELL
+
+
 def ask(address: str) -> Health | None:
     """Return what the process whose monitor is at `address` says of itself, if it answers."""
     connection = http.client.HTTPConnection(address, timeout=ANSWER_S)
