@@ -95,6 +95,8 @@ class ScriptedRestorer(Restorer):
                 # Longer than a lease is renewed without progress; then it comes back to life.
                 self._simulation.fault("restoring hangs")
                 self._simulation.sleep(2 * STALLED_S)
+                if self._simulation.chance(0.5):
+                    raise ScriptedFailure("it hung, and then it failed")
             case Fate.KILLS:
                 self._simulation.fault("picture kills its worker")
                 self._simulation.die()
