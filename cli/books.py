@@ -9,7 +9,7 @@ import psycopg
 import typer
 from psycopg import Connection
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from cli.context import EXIT_NO_STACK, fail
@@ -37,7 +37,8 @@ def print_json(value: object) -> None:
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table; None is an empty cell, times are to the second, no text is markup."""
-    table = Table(*headings)
+    # Folded, not cut off: an id that lost its end is of no use.
+    table = Table(*(Column(heading, overflow="fold") for heading in headings))
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     Console().print(table)

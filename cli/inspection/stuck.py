@@ -43,7 +43,7 @@ _REMEDIES: Final[dict[Cause, str]] = {
     Cause.WORKERS_BUSY: "wait, or start another `worker` process",
     Cause.WORKER_GONE: "the sweeper takes it back once Postgres has answered for 15 s; else "
     + _LOG.format(task="sweeper"),
-    Cause.CONSUMER_BEHIND: f"picmend doctor --process streams, and {_STATUS} for the lag",
+    Cause.CONSUMER_BEHIND: f"picmend doctor --process {{process}}, and {_STATUS} for the lag",
     Cause.DEAD_LETTER: "picmend dlq list; mend the cause, then picmend dlq replay",
     Cause.NOBODY_DECIDED: "picmend jobs cancel {job}, or decide it",
     Cause.UNKNOWN: _STORY,
@@ -183,5 +183,9 @@ def _told(each: Stuck, cause: Cause) -> Told:
         account_id=each.account_id,
         since=each.since.isoformat(),
         cause=cause,
-        remedy=_REMEDIES[cause].format(job=each.job_id, account=each.account_id),
+        remedy=_REMEDIES[cause].format(
+            job=each.job_id,
+            account=each.account_id,
+            process="worker" if each.code is StuckCode.NOT_CLAIMED else "streams",
+        ),
     )

@@ -151,6 +151,7 @@ def test_the_command_says_why_and_what_to_do_and_fails(world: World, picmend: Co
     assert (only["subject"], only["cause"]) == (job_id, "no_dispatcher")
     assert "start a `streams` process" in only["remedy"]
     assert "no_dispatcher" in shown.stdout
+    assert job_id in shown.stdout
     assert picmend("jobs", "stuck").exit_code == 0
 
 
