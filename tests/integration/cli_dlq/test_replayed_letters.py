@@ -97,7 +97,9 @@ def test_letters_are_grouped_by_error_without_its_ids_and_numbers(
     dlq: Command, bury: Bury, source: str
 ) -> None:
     for number in range(3):
-        bury(b"%d" % number, f"job_{'ab' * (number + 1)} has 'photo {number}.png' of {number} bytes")
+        bury(
+            b"%d" % number, f"job_{'ab' * (number + 1)} has 'photo {number}.png' of {number} bytes"
+        )
     bury(b"x", "the key holds U+0000")
 
     listed = json.loads(dlq("list", "--json").stdout)["groups"]
