@@ -35,7 +35,7 @@ def check(conn: Connection, *, now: datetime) -> list[Finding]:
 
     Safe while jobs move: everything is asked of one view, read-only, in a transaction of its
     own, unless `conn` is in one already. That should then be REPEATABLE READ, or nothing may
-    move. Reads everything there is: about ten seconds for a million jobs.
+    move. Reads everything there is.
     """
     with one_view(conn):
         found = [

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from infra import migrations
 from infra.kafka_topics import create_topics
 from infra.stack import native_store
 from infra.stack.errors import AlreadyRunningError
 from infra.stack.native_postgres import APPLICATION, OWNER, PostgresAccess, create_roles
 from infra.stack.native_store import StoreAccess, create_bucket
 from infra.stack.ports import PortBlock, reserved_block
+from infra.stack.schema import upgrade_schema
 from infra.stack.server import Server
 from infra.stack.stack import Stack
 
@@ -142,7 +142,7 @@ def open_local(
         create_roles(postgres_access)
         if migrate:
             report("migrating the database")
-            migrations.upgrade(postgres_access.url(OWNER))
+            upgrade_schema(postgres_access.url(OWNER), tell=report)
 
         report("waiting for Kafka and making topics")
         kafka.wait_ready()

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from minio.error import S3Error
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from urllib3.exceptions import HTTPError
 
-from infra import migrations
 from infra.kafka_topics import TopicCreationError, TopicsReport, create_topics
-from infra.migrations import LockedOutError, Tell, TooSlowError
+from infra.migrations import Tell
 from infra.settings import Settings
 from infra.stack.errors import StackError
 from infra.stack.native_store import StoreAccess, create_bucket
+from infra.stack.schema import upgrade_schema
 from infra.stack.stack import Stack
 
 ADDRESSES: Final = ("PICMEND_KAFKA_BOOTSTRAP", "PICMEND_DATABASE_URL", "PICMEND_S3_ENDPOINT")
@@ -86,13 +85,4 @@ def _migrate(settings: Settings, tell: Tell | None) -> None:
         raise StackError(
             "PICMEND_MIGRATIONS_URL is not set; it must reach the database as its owner"
         )
-    try:
-        migrations.upgrade(settings.migrations_url.get_secret_value(), tell=tell)
-    except (LockedOutError, TooSlowError) as error:
-        raise StackError(f"the schema is not the newest: {error}") from error
-    except OperationalError as error:
-        raise StackError(f"cannot migrate, Postgres does not answer: {error}") from error
-    except SQLAlchemyError as error:
-        raise StackError(
-            f"a migration failed, the steps before it are in force: {error}"
-        ) from error
+    upgrade_schema(settings.migrations_url.get_secret_value(), tell=tell)
