@@ -73,7 +73,7 @@ def build(
     stages: list[Stage[Any]] = [
         Intake(announcer, clock, bucket=config.bucket),
         Admission(pool, clock, lifetime),
-        Results(pool, clock),
+        Results(pool, store, clock),
         Billing(pool, clock),
         Problems(store),
     ]

@@ -66,6 +66,7 @@ class Trouble:
             ("answer_lost", 0.02),
             ("lose_lock", 0.02),
             ("duplicate", 0.1),
+            ("slow_upload", 0.5),
             ("store_event_lost", 0.5),
             ("store_event_late", 0.5),
         ):

@@ -240,6 +240,13 @@ def _results_are_stored(world: World, conn: Connection) -> Iterator[str]:
                 yield f"result: {key} of {job} is not the one that was charged"
         elif origin == "object" and keys.problem_key(source, job) not in objects:
             yield f"result: {job} is {state}, and no problem file says why"
+    charged = {key for _, _, state, _, key, _ in rows if state == "succeeded"}
+    # One whose worker died before it told of it, and whose job had ended by then, is not known.
+    told = {
+        (data["data"].get("result") or {}).get("key") for data in _data(world, topics.JOB_RESULTS)
+    }
+    for key in sorted((told - charged) & objects.keys()):
+        yield f"result: {key} lies there, and nobody was charged for it"
 
 
 def _nothing_is_dead(world: World) -> Iterator[str]:

@@ -154,6 +154,8 @@ class Store:
         """See `ObjectStore`."""
         simulation = self._simulation
         simulation.point("before upload")
+        if simulation.inject("store: upload takes long", simulation.chances.slow_upload):
+            simulation.sleep(simulation.random.random() * 90)
         self._answer()
         etag = self._model.put(key, data, content_type)
         simulation.note(f"put {key}")

@@ -77,7 +77,7 @@ class Streams:
         stages: list[Stage[Any]] = [
             Intake(announcer, time, bucket=store.bucket),
             Admission(database, time, LIFETIME),
-            Results(database, time),
+            Results(database, store, time),
             Billing(database, time),
             Problems(store, writers=InTurn()),
         ]

@@ -77,6 +77,7 @@ class Chances:
     answer_lost: float = 0.0
     lose_lock: float = 0.0
     duplicate: float = 0.0
+    slow_upload: float = 0.0
     store_event_lost: float = 0.0
     store_event_late: float = 0.0
 

@@ -6,14 +6,19 @@ from datetime import UTC, datetime
 
 import pytest
 
+from domain.jobs.model import Ending, Result
+from domain.pipeline.end import end_batch
 from infra.object_store import S3ObjectStore, from_settings
 from infra.settings import Settings
 from schemas import ids, keys
+from schemas.errors import ErrorCode
 from schemas.events import JobChanged
-from schemas.ids import AccountId
+from schemas.ids import AccountId, JobId
 from schemas.operations import ImageFormat
 from schemas.states import Actor, JobState, Origin
 from streams.problems import Problems
+from streams.results import Results
+from tests.integration.streams.streams_world import World
 
 ACCOUNT = AccountId("acc_1")
 SOURCE = keys.input_key(ACCOUNT, "identity", "holiday/a.png")
@@ -67,6 +72,38 @@ def test_so_does_that_of_a_job_from_the_api(store: S3ObjectStore) -> None:
     stored(store, keys.api_result_key(ACCOUNT, JOB, "png"))
     Problems(store).step([ended(JobState.FAILED, origin=Origin.API)])
     assert listed(store) == set()
+
+
+def succeeded(job_id: JobId, key: str) -> Ending:
+    result = Result(key, "e", 8, "image/png", 8, 6)
+    return Ending(job_id, JobState.SUCCEEDED, Actor.RESULTS, attempt=1, result=result)
+
+
+def test_a_result_that_is_reported_when_its_job_has_ended_otherwise_goes(
+    store: S3ObjectStore, world: World
+) -> None:
+    account = world.account()
+    late, done, strange = world.queue(account, 3)
+    keys_of = {job: f"out/{account}/identity/a.png.{job}.png" for job in (late, done)}
+    stored(store, *keys_of.values(), f"out/{account}/another.png")
+    world.dispatch()
+    world.claim(late, done, strange)
+    results = Results(world.pool, store, world.clock)
+    reports = [
+        succeeded(late, keys_of[late]),
+        succeeded(done, keys_of[done]),
+        succeeded(strange, f"out/{account}/another.png"),
+    ]
+    results.step([reports[1]])
+    with world.pool.connection() as conn:
+        for job in (late, strange):
+            ending = Ending(job, JobState.CANCELLED, Actor.SWEEPER, code=ErrorCode.JOB_CANCELLED)
+            assert end_batch(conn, [ending], clock=world.clock)
+
+    results.step(reports)
+
+    assert world.states([late, done]) == [JobState.CANCELLED, JobState.SUCCEEDED]
+    assert listed(store) == {keys_of[done], f"out/{account}/another.png"}
 
 
 def test_results_of_other_jobs_and_of_successes_stay(store: S3ObjectStore) -> None:

@@ -30,12 +30,14 @@ from tests.unit.domain.samples import AT, JOB
 
 if TYPE_CHECKING:
     from infra.postgres import Pool
+    from infra.stored_objects import ObjectStore
     from streams.stage import Stage
     from streams.uploads import Announcer
 
 CLOCK = SystemClock()
 # No stage below gets as far as a server: what it is given is not for it to handle.
 NO_POOL = cast("Pool", None)
+NO_STORE = cast("ObjectStore", None)
 
 
 def end() -> NoReturn:
@@ -131,7 +133,7 @@ ENDED = events.job_changed(
     )
 )
 ADMISSION = Admission(NO_POOL, CLOCK, timedelta(days=7))
-RESULTS = Results(NO_POOL, CLOCK)
+RESULTS = Results(NO_POOL, NO_STORE, CLOCK)
 BILLING = Billing(NO_POOL, CLOCK)
 
 
