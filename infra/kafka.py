@@ -61,7 +61,8 @@ class Consumer(Protocol):
     def commit(self, messages: Sequence[Message]) -> None:
         """Note that these, and all before them, are done. Raises `BrokerUnavailableError`.
 
-        What lies on partitions that have gone to another consumer is for that one to note.
+        What came before the last rebalance is for whoever has its partition now to note: that
+        may be this consumer again, to which it comes again, unless it is noted already.
         """
         ...
 
@@ -194,8 +195,8 @@ class KafkaPythonConsumer:
             reconnect_backoff_max_ms=RECONNECT_MS,
         )
         self._held_back: frozenset[str] = frozenset()
-        # Partitions that a rebalance brings are paused before anything of them is fetched.
-        self._consumer.subscribe(list(topics), listener=_OnAssigned(self._apply_holds))
+        self._first: dict[TopicPartition, int] = {}
+        self._consumer.subscribe(list(topics), listener=_OnAssigned(self._begin_anew))
         # Who joins before it knows its topics' partitions is given none, must join again, and
         # at times forgets to (1 of some hundred starts).
         missing = set(topics) - self._consumer.topics()
@@ -211,6 +212,8 @@ class KafkaPythonConsumer:
             batches = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
         except KafkaError as error:
             raise BrokerUnavailableError(f"Kafka gave nothing: {error!r}") from error
+        for at, records in batches.items():
+            self._first.setdefault(at, records[0].offset)
         return [
             Message(
                 topic=record.topic,
@@ -227,11 +230,11 @@ class KafkaPythonConsumer:
 
     def commit(self, messages: Sequence[Message]) -> None:
         """See `Consumer`."""
-        mine: set[TopicPartition] = self._consumer.assignment()
         next_offsets: dict[TopicPartition, int] = {}
         for message in messages:
             at = TopicPartition(message.topic, message.partition)
-            if at in mine:
+            # What is older may be behind what another has noted meanwhile: it would go back.
+            if at in self._first and message.offset >= self._first[at]:
                 next_offsets[at] = max(next_offsets.get(at, 0), message.offset + 1)
         if not next_offsets:
             return
@@ -254,6 +257,12 @@ class KafkaPythonConsumer:
     def close(self) -> None:
         """Leave the group."""
         self._consumer.close()
+
+    def _begin_anew(self) -> None:
+        """Take up the partitions that a rebalance has left here, where they are noted."""
+        self._first.clear()
+        # Paused before anything of them is fetched.
+        self._apply_holds()
 
     def _apply_holds(self) -> None:
         assigned: set[TopicPartition] = self._consumer.assignment()

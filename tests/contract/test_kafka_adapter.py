@@ -33,7 +33,7 @@ class Kafka(Protocol):
 
     def producer(self) -> Producer: ...
 
-    def consumer(self, *topics: str, group: str) -> Reader: ...
+    def consumer(self, *topics: str, group: str, name: str = "a") -> Reader: ...
 
 
 class RealKafka:
@@ -51,10 +51,8 @@ class RealKafka:
         self._closing.callback(producer.close)
         return producer
 
-    def consumer(self, *topics: str, group: str) -> Reader:
-        consumer = KafkaPythonConsumer(
-            self._broker.bootstrap, topics, group=group, client_id="contract"
-        )
+    def consumer(self, *topics: str, group: str, name: str = "a") -> Reader:
+        consumer = KafkaPythonConsumer(self._broker.bootstrap, topics, group=group, client_id=name)
         self._closing.callback(consumer.close)
         return consumer
 
@@ -72,10 +70,10 @@ class ModelKafka:
     def producer(self) -> Producer:
         return ModelProducer(self._broker)
 
-    def consumer(self, *topics: str, group: str) -> Reader:
+    def consumer(self, *topics: str, group: str, name: str = "a") -> Reader:
         self._members += 1
         return ModelConsumer(
-            self._broker, topics, group=group, member=f"{self._members}", wait=time.sleep
+            self._broker, topics, group=group, member=f"{name}-{self._members}", wait=time.sleep
         )
 
 
@@ -147,6 +145,33 @@ def test_the_partitions_of_one_that_leaves_are_read_by_the_other(broker: Kafka) 
     assert arrives([first, second], {b"a%d" % i for i in range(20)})
     first.close()
     assert arrives([second], {b"b%d" % i for i in range(20)})
+
+
+def test_what_was_done_before_a_rebalance_does_not_take_the_group_back(broker: Kafka) -> None:
+    topic = broker.new_topic()
+    broker.producer().send_all([Message(topic, b"k", b"%d" % i) for i in range(10)])
+    slow = broker.consumer(topic, group="returns", name="b")
+    done = gather(slow, 10)[:1]
+    # Partitions are shared out in the order of names: this one gets that of the messages.
+    others = [broker.consumer(topic, group="returns", name=f"a{n}") for n in range(4)]
+    deadline = time.monotonic() + 60
+    taken: list[Message] = []
+    while len(taken) < 10 and time.monotonic() < deadline:
+        slow.poll(0.05)
+        for other in others:
+            came = other.poll(0.05)
+            other.commit(came)
+            taken += came
+    assert [m.value for m in taken] == [b"%d" % i for i in range(10)]
+    for other in others:
+        other.close()
+    # It has the partition again, once it has noticed that the others left.
+    broker.producer().send_all([Message(topic, b"k", b"new")])
+    assert [m.value for m in gather(slow, 1, within_s=60)] == [b"new"]
+    slow.commit(done)
+    slow.close()
+    again = gather(broker.consumer(topic, group="returns"), 2, within_s=5)
+    assert [m.value for m in again] == [b"new"]
 
 
 def test_a_topic_that_is_held_back_gives_nothing_until_it_is_released(broker: Kafka) -> None:

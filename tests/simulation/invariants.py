@@ -242,9 +242,10 @@ def _results_are_stored(world: World, conn: Connection) -> Iterator[str]:
             yield f"result: {job} is {state}, and no problem file says why"
     charged = {key for _, _, state, _, key, _ in rows if state == "succeeded"}
     # One whose worker died before it told of it, and whose job had ended by then, is not known.
-    told = {
-        (data["data"].get("result") or {}).get("key") for data in _data(world, topics.JOB_RESULTS)
-    }
+    told: set[str] = set()
+    for data in _data(world, topics.JOB_RESULTS):
+        if result := data["data"].get("result"):
+            told.add(result["key"])
     for key in sorted((told - charged) & objects.keys()):
         yield f"result: {key} lies there, and nobody was charged for it"
 

@@ -171,6 +171,7 @@ class ModelConsumer:
         self._most = most
         self._generation = -1
         self._positions: dict[Place, int] = {}
+        self._first: dict[Place, int] = {}
         self._held_back: frozenset[str] = frozenset()
 
     def poll(self, timeout_s: float) -> Sequence[Message]:
@@ -191,7 +192,7 @@ class ModelConsumer:
         offsets: dict[Place, int] = {}
         for message in messages:
             place = (message.topic, message.partition)
-            if place in self._positions:
+            if place in self._first and message.offset >= self._first[place]:
                 offsets[place] = max(offsets.get(place, 0), message.offset + 1)
         if offsets:
             self._broker.commit(self._group, self._member, self._generation, offsets)
@@ -209,6 +210,7 @@ class ModelConsumer:
         if generation != self._generation:
             # As with the real ones, all is given up and taken up again at what is committed.
             self._generation = generation
+            self._first.clear()
             committed = self._broker.groups[self._group].committed
             self._positions = {
                 place: committed.get(place, 0)
@@ -223,6 +225,8 @@ class ModelConsumer:
                 continue
             came = self._broker.logs[topic][number][position : position + room - len(got)]
             self._positions[topic, number] = position + len(came)
+            if came:
+                self._first.setdefault((topic, number), position)
             got += came
         return got
 
