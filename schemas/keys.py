@@ -19,6 +19,8 @@ from schemas.ids import AccountId, JobId, UploadId
 INPUT_PREFIX = "in/"
 OUTPUT_PREFIX = "out/"
 STAGED_PREFIX = "staged/"
+PROBE_KEY = STAGED_PREFIX + ".probe"
+"""An object of no account, by which it is tried whether the store reads and writes."""
 MASK_SUFFIX = ".mask.png"
 PROBLEM_EXTENSION = "problem.json"
 

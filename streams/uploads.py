@@ -35,6 +35,7 @@ ATTEMPTS: Final = 5
 
 _PAUSE_S: Final = 0.1
 _DETAIL: Final = 500
+_PROBE: Final = b"picmend"
 _log = logs.logger(__name__)
 
 
@@ -182,7 +183,7 @@ class Announcer:
         waiting = list(uploads)
         for attempt in range(ATTEMPTS):
             if attempt:
-                self._store_must_answer()
+                self._store_must_read()
                 self._time.sleep(_PAUSE_S * 2**attempt)
             read = list(self._readers.map(self._read, waiting))
             facts.update(
@@ -193,7 +194,7 @@ class Announcer:
             waiting = [upload for upload in waiting if upload not in facts]
             if not waiting:
                 return facts
-        self._store_must_answer()
+        self._store_must_read()
         detail = f"the object store did not give it in {ATTEMPTS} attempts"
         unreadable = Unreadable(code=ErrorCode.SOURCE_UNREADABLE, detail=detail)
         return facts | dict.fromkeys(waiting, unreadable)
@@ -222,12 +223,17 @@ class Announcer:
             has_alpha=header.has_alpha,
         )
 
-    def _store_must_answer(self) -> None:
-        """Raise `StoreUnavailable` unless the store answers for an object that is not there."""
+    def _store_must_read(self) -> None:
+        """Raise `StoreUnavailable` unless the store takes an object and gives it back.
+
+        That it tells of objects is not enough: one that has just come back does so before it
+        reads them.
+        """
+        self._store.put(keys.PROBE_KEY, _PROBE, "application/octet-stream")
         try:
-            self._store.head(keys.INPUT_PREFIX + ".answer")
-        except ObjectMissing:
-            return
+            self._store.get_range(keys.PROBE_KEY, 0, len(_PROBE))
+        except ObjectMissing as error:
+            raise StoreUnavailable("the store does not give what it has just taken") from error
 
     def _request(self, asked: _Asked, facts: Facts, found_by: FoundBy) -> Message:
         upload, mask = asked.upload, asked.mask

@@ -72,8 +72,8 @@ class Trouble:
         ):
             likelihood = min(1.0, most * self._measure * random.random())
             setattr(chances, name, likelihood if random.random() < _OFTEN else 0.0)
-        for place in random.sample(CRASH_POINTS, k=random.randint(0, 4)):
-            chances.sore[place] = 0.05 + 0.4 * random.random()
+        for place in random.sample(CRASH_POINTS, k=random.randint(1, 5)):
+            chances.sore[place] = 0.2 + 0.6 * random.random()
         actions = [
             self._kill,
             self._freeze,

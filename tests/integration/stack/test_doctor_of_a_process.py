@@ -15,8 +15,10 @@ import psycopg
 import pytest
 
 from domain.jobs import outbox
+from infra.backup.offsets import Offsetter
 from infra.clock import SystemClock
 from infra.health import Health
+from infra.kafka_lag import STREAMS, WORKERS
 from infra.monitor import Monitor
 from infra.pulse import Pulse
 from infra.stack.looks import ask
@@ -56,7 +58,24 @@ def monitor() -> Iterator[Monitor]:
 
 
 @pytest.fixture
-def doctor(stack: Stack, database: Database, bucket: Bucket, monitor: Monitor) -> Doctor:
+def _nothing_waits(stack: Stack) -> None:
+    """What other tests sent is as good as read."""
+    offsetter = Offsetter(stack.settings().kafka_bootstrap)
+    try:
+        ends = offsetter.ends()
+        read = {
+            topic: {number: there.end for number, there in partitions.items()}
+            for topic, partitions in ends.items()
+        }
+        offsetter.set_back({group.name: read for group in (STREAMS, WORKERS)}, ends)
+    finally:
+        offsetter.close()
+
+
+@pytest.fixture
+def doctor(
+    stack: Stack, database: Database, bucket: Bucket, monitor: Monitor, _nothing_waits: None
+) -> Doctor:
     return Doctor(
         {
             **{name: value for name, value in os.environ.items() if "PICMEND" not in name},

@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool
 from infra.object_store import S3ObjectStore
 from infra.postgres import Pool
 from infra.stored_objects import StoreUnavailable
-from schemas import ids, topics
+from schemas import ids, keys, topics
 from schemas.errors import ErrorCode
 from schemas.events import Event, HeaderFacts, JobRequested
 from schemas.operations import ImageFormat
@@ -193,6 +193,18 @@ def test_an_object_that_alone_cannot_be_read_is_given_up_and_the_others_are_aske
     assert problem is not None
     assert problem.code is ErrorCode.SOURCE_UNREADABLE
     assert store.reads >= ATTEMPTS + 1
+
+
+def test_a_store_that_tells_of_objects_and_reads_none_is_waited_for(
+    announcer: Announcer, store: WatchedStore, reader: TopicReader
+) -> None:
+    upload = put(store, "in/acc_1/identity/a.png")
+    store.broken = frozenset({upload.key, keys.PROBE_KEY})
+
+    with pytest.raises(StoreUnavailable):
+        announce(announcer, upload)
+
+    assert requests(reader, store) == {}
 
 
 def test_a_store_that_is_away_is_an_error_of_the_world_and_nothing_is_asked_for(
