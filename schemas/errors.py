@@ -26,6 +26,11 @@ class ErrorCode(StrEnum):
     MASK_MISSING = "mask_missing"
     PRICE_MISSING = "price_missing"
     INSUFFICIENT_BALANCE = "insufficient_balance"
+    QUOTA_EXCEEDED = "quota_exceeded"
+    QUEUE_FULL = "queue_full"
+    OPERATION_SUSPENDED = "operation_suspended"
+    CLOCK_SKEW = "clock_skew"
+    REVIEW_REJECTED = "review_rejected"
     SOURCE_CHANGED = "source_changed"
     SOURCE_UNREADABLE = "source_unreadable"
 
@@ -41,6 +46,7 @@ class ErrorCode(StrEnum):
 
     # A request to the API.
     UNAUTHENTICATED = "unauthenticated"
+    RATE_LIMITED = "rate_limited"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_INVALID = "request_invalid"
@@ -49,6 +55,7 @@ class ErrorCode(StrEnum):
     UPLOAD_MISSING = "upload_missing"
     JOB_ENDED = "job_ended"
     JOB_NOT_RETRYABLE = "job_not_retryable"
+    JOB_NOT_WAITING = "job_not_waiting"
     SERVICE_UNAVAILABLE = "service_unavailable"
     INTERNAL_ERROR = "internal_error"
 
@@ -56,6 +63,11 @@ class ErrorCode(StrEnum):
 _STATUS: dict[ErrorCode, int] = {
     ErrorCode.ACCOUNT_SUSPENDED: 403,
     ErrorCode.INSUFFICIENT_BALANCE: 402,
+    ErrorCode.QUOTA_EXCEEDED: 429,
+    ErrorCode.QUEUE_FULL: 429,
+    ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.OPERATION_SUSPENDED: 403,
+    ErrorCode.REVIEW_REJECTED: 403,
     ErrorCode.FILE_TOO_LARGE: 413,
     ErrorCode.UNSUPPORTED_FORMAT: 415,
     ErrorCode.UNAUTHENTICATED: 401,
@@ -64,6 +76,7 @@ _STATUS: dict[ErrorCode, int] = {
     ErrorCode.IDEMPOTENCY_KEY_MISSING: 400,
     ErrorCode.JOB_ENDED: 409,
     ErrorCode.JOB_NOT_RETRYABLE: 409,
+    ErrorCode.JOB_NOT_WAITING: 409,
     ErrorCode.PRICE_MISSING: 503,
     ErrorCode.SOURCE_UNREADABLE: 503,
     ErrorCode.SERVICE_UNAVAILABLE: 503,

@@ -1,0 +1,106 @@
+"""What a finding, or an operator, does to a subject while it is in force."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from psycopg import Connection
+
+from domain.admission.facts import Subject, SubjectKind
+from schemas.operations import OperationName
+
+
+class Step(StrEnum):
+    """A step of a rule's ladder, the mildest first."""
+
+    FLAG = "flag"
+    SLOW_DOWN = "slow_down"
+    REVIEW = "review"
+    SUSPEND_OPERATION = "suspend_operation"
+    SUSPEND_ACCOUNT = "suspend_account"
+
+
+@dataclass(frozen=True, slots=True)
+class Restricted:
+    """What is in force against one account. Suspensions as a whole are in its state."""
+
+    slow: bool = False
+    review: bool = False
+    suspended: frozenset[OperationName] = frozenset()
+
+
+FREE = Restricted()
+
+
+def in_force(conn: Connection, account_ids: Collection[str], at: datetime) -> dict[str, Restricted]:
+    """Return what is in force against accounts; those that are missing are free."""
+    rows = conn.execute(
+        "SELECT subject, bool_or(step = 'slow_down'), bool_or(step = 'review'),"
+        " array_remove(array_agg(DISTINCT operation), NULL)"
+        " FROM restrictions WHERE kind = 'account' AND subject = ANY(%s)"
+        " AND lifted_at IS NULL AND (until IS NULL OR until > %s) GROUP BY subject",
+        (list(account_ids), at),
+    ).fetchall()
+    return {
+        account: Restricted(slow, review, frozenset(map(OperationName, operations)))
+        for account, slow, review, operations in rows
+    }
+
+
+def slowed(conn: Connection, at: datetime) -> set[str]:
+    """Return the accounts that are slowed down."""
+    rows = conn.execute(
+        "SELECT subject FROM restrictions WHERE kind = 'account' AND step = 'slow_down'"
+        " AND lifted_at IS NULL AND (until IS NULL OR until > %s)",
+        (at,),
+    ).fetchall()
+    return {row[0] for row in rows}
+
+
+def suspended_operations(conn: Connection, at: datetime) -> set[tuple[str, OperationName]]:
+    """Return the accounts for which an operation is suspended, with that operation."""
+    rows = conn.execute(
+        "SELECT subject, operation FROM restrictions WHERE kind = 'account'"
+        " AND step = 'suspend_operation' AND lifted_at IS NULL AND (until IS NULL OR until > %s)",
+        (at,),
+    ).fetchall()
+    return {(account, OperationName(operation)) for account, operation in rows}
+
+
+def restrict(
+    conn: Connection,
+    subject: Subject,
+    step: Step,
+    *,
+    operation: OperationName | None = None,
+    finding_id: str | None,
+    reason: str,
+    by: str,
+    since: datetime,
+    until: datetime | None,
+) -> int:
+    """Put a restriction in force and return its number.
+
+    One on an account that keeps jobs from starting acts at once only if the caller has locked
+    the account to change it: see `domain.pipeline.restrain`.
+    """
+    row = conn.execute(
+        "INSERT INTO restrictions"
+        " (kind, subject, operation, step, finding_id, reason, by, since, until)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+        (subject.kind, subject.id, operation, step, finding_id, reason, by, since, until),
+    ).fetchone()
+    if row is None:
+        raise LookupError("an insert returned no row")
+    return int(row[0])
+
+
+def lift(conn: Connection, finding_id: str, *, by: str, at: datetime) -> list[Subject]:
+    """Lift what a finding put in force; return whom it was in force against."""
+    rows = conn.execute(
+        "UPDATE restrictions SET lifted_at = %s, lifted_by = %s"
+        " WHERE finding_id = %s AND lifted_at IS NULL RETURNING kind, subject",
+        (at, by, finding_id),
+    ).fetchall()
+    return [Subject(SubjectKind(kind), subject) for kind, subject in rows]

@@ -1,0 +1,1 @@
+"""Rules against misuse: one file each, pure functions of facts and parameters."""

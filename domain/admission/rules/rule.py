@@ -1,0 +1,86 @@
+"""What a rule is: a pure function of what is known of a subject, to a match or nothing."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from domain.admission.facts import NO_FACTS, Bucket, Facts, Subject, SubjectKind
+
+
+class RuleParameters(BaseModel):
+    """Thresholds of a rule: validated when they are written, and frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A key of an account used from a network, in the hour that begins at `hour`."""
+
+    key_id: str
+    account_id: str
+    network: str
+    country: str
+    hour: datetime
+    requests: int
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """All that a rule may know of a subject, as it stood at `until` (exclusive, event time).
+
+    `minutes` are those of the last hours that have facts, `hours` the history of 28 days before
+    them, both oldest first and without gaps filled. `sightings` are those of the key, of the
+    account's keys, or in the network, of the last days. `account_age` is of an account or of
+    the account that a key belongs to; None of a network.
+    """
+
+    subject: Subject
+    plan: str
+    until: datetime
+    minutes: Sequence[Bucket] = ()
+    hours: Sequence[Bucket] = ()
+    sightings: Sequence[Sighting] = ()
+    account_id: str | None = None
+    account_age: timedelta | None = None
+    free_accounts: frozenset[str] = frozenset()
+    """Of the accounts in `sightings`, those on the free plan."""
+
+    def within(self, width: timedelta) -> Facts:
+        """Return the sums over the last `width` before `until`."""
+        total = NO_FACTS
+        for bucket in self.minutes:
+            if self.until - width <= bucket.at < self.until:
+                total = total.plus(bucket.facts)
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A rule found something: over which window, and the counts and thresholds that show it.
+
+    `evidence` has at most 8 members, of short names and plain values.
+    """
+
+    window: timedelta
+    evidence: Mapping[str, int | float | str]
+
+
+P = TypeVar("P", bound=RuleParameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[P]):
+    """A rule: its name, whom it is asked of, its parameters' type, and its one function."""
+
+    name: str
+    kinds: frozenset[SubjectKind]
+    parameters: type[P]
+    judge: Callable[[Known, P], Match | None]
+    defaults: Mapping[str, P] = field(default_factory=dict)
+    """Parameters by plan; `*` for every plan that has none of its own."""
