@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Generic, Literal, Self, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from schemas import ids
+from schemas.decisions import LimitReached
 from schemas.errors import ErrorCode
 from schemas.ids import AccountId, EventId, JobId
 from schemas.newer import newer_head, newer_than_this
@@ -142,6 +143,12 @@ class WorkFinished(EventData):
     worker: Name
     started_at: AwareDatetime
     finished_at: AwareDatetime
+    source_sha256: str | None = Field(
+        None,
+        max_length=64,
+        pattern="^[0-9a-f]{64}$",
+        description="Of the source's bytes, if they were read",
+    )
 
 
 class UsageRecorded(EventData):
@@ -197,6 +204,7 @@ class JobChanged(EventData):
     preset: KeyPart | None = None
     source_key: ObjectKey | None = None
     result_key: ObjectKey | None = None
+    limit: LimitReached | None = Field(None, description="The limit that refused the job")
 
 
 class AbuseFound(EventData):
@@ -205,9 +213,18 @@ class AbuseFound(EventData):
     TYPE: ClassVar[str] = "picmend.abuse.found"
 
     finding_id: Name
-    account_id: AccountIdField
+    account_id: AccountIdField | None = Field(
+        None, description="Whose it is; null: of a network, whose accounts are not known"
+    )
+    kind: Literal["account", "key", "network"]
+    subject: Name = Field(description="The account's id, the key's id, or the network as CIDR")
     rule: Name
+    version: int = Field(ge=0, lt=2**31, description="Of the rule's parameters")
+    mode: Literal["shadow", "enforced"]
     severity: Literal["low", "medium", "high"]
+    step: Literal["flag", "slow_down", "review", "suspend_operation", "suspend_account"]
+    error: ShortText | None = Field(None, description="The rule itself failed, and how")
+    samples: list[JobIdField] = Field(default_factory=list, max_length=3)
     window_start: AwareDatetime
     window_end: AwareDatetime
     evidence: dict[Name, Whole | float | Name] = Field(max_length=8)
@@ -372,4 +389,17 @@ def job_changed(data: JobChanged) -> Event[JobChanged]:
         time=data.at,
         partitionkey=data.account_id,
         type_=f"picmend.job.{data.state}",
+    )
+
+
+def abuse_found(data: AbuseFound, *, at: datetime) -> Event[AbuseFound]:
+    """Return the event that tells of a finding; of an account's, beside its other events."""
+    return Event[AbuseFound](
+        id=EventId(data.finding_id),
+        type=data.TYPE,
+        subject=data.finding_id,
+        time=at,
+        dataschema=dataschema(AbuseFound),
+        partitionkey=data.account_id or data.subject,
+        data=data,
     )

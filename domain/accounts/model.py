@@ -5,8 +5,12 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from schemas.ids import AccountId
+
+DEFAULT_PLAN: Final = "standard"
+DEFAULT_TIME_ZONE: Final = "Asia/Shanghai"
 
 
 class AccountState(StrEnum):
@@ -26,7 +30,10 @@ class AccountKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A client of the service. `unit` is the currency that it pays in."""
+    """A client of the service.
+
+    `unit` is the currency that it pays in; `time_zone` is the one its days and months are of.
+    """
 
     id: AccountId
     name: str
@@ -34,6 +41,8 @@ class Account:
     state: AccountState
     unit: str
     created_at: datetime
+    plan: str = DEFAULT_PLAN
+    time_zone: str = DEFAULT_TIME_ZONE
 
     @property
     def may_run(self) -> bool:

@@ -7,6 +7,8 @@ from psycopg import Connection
 
 from domain.accounts import store
 from domain.accounts.model import (
+    DEFAULT_PLAN,
+    DEFAULT_TIME_ZONE,
     Account,
     AccountKind,
     AccountState,
@@ -19,9 +21,19 @@ from schemas.ids import AccountId, new_account_id
 
 
 def create(
-    conn: Connection, *, name: str, kind: AccountKind, unit: str, at: datetime
+    conn: Connection,
+    *,
+    name: str,
+    kind: AccountKind,
+    unit: str,
+    at: datetime,
+    plan: str = DEFAULT_PLAN,
+    time_zone: str = DEFAULT_TIME_ZONE,
 ) -> tuple[Account, ApiKey]:
-    """Add an account with its first API key, which is returned here and never again."""
+    """Add an account with its first API key, which is returned here and never again.
+
+    Plan and time zone must exist.
+    """
     account = Account(
         id=new_account_id(),
         name=name,
@@ -29,6 +41,8 @@ def create(
         state=AccountState.ACTIVE,
         unit=unit,
         created_at=at,
+        plan=plan,
+        time_zone=time_zone,
     )
     store.insert(conn, account)
     return account, add_api_key(conn, account.id, at=at)

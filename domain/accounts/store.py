@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from domain.accounts.model import Account, AccountKind, AccountState, ApiKey
 from schemas.ids import AccountId
 
-_COLUMNS = "id, name, kind, state, unit, created_at"
+_COLUMNS = "id, name, kind, state, unit, created_at, plan, time_zone"
 
 
 def _account(row: dict[str, Any]) -> Account:
@@ -21,15 +21,30 @@ def _account(row: dict[str, Any]) -> Account:
         state=AccountState(row["state"]),
         unit=row["unit"],
         created_at=row["created_at"],
+        plan=row["plan"],
+        time_zone=row["time_zone"],
     )
 
 
 def insert(conn: Connection, account: Account) -> None:
-    """Add an account. Raises `psycopg.errors.UniqueViolation` when its id is taken."""
+    """Add an account.
+
+    Raises `psycopg.errors.UniqueViolation` when its id is taken, and
+    `psycopg.errors.ForeignKeyViolation` when there is no such plan.
+    """
     conn.execute(
-        "INSERT INTO accounts (id, name, kind, state, unit, created_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s)",
-        (account.id, account.name, account.kind, account.state, account.unit, account.created_at),
+        "INSERT INTO accounts (id, name, kind, state, unit, created_at, plan, time_zone)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            account.id,
+            account.name,
+            account.kind,
+            account.state,
+            account.unit,
+            account.created_at,
+            account.plan,
+            account.time_zone,
+        ),
     )
 
 
@@ -94,6 +109,14 @@ def open_suspension(
     )
 
 
+def suspended_by(conn: Connection, account_id: AccountId) -> str | None:
+    """Return who suspended an account, as it was recorded; None when it is not suspended."""
+    row = conn.execute(
+        "SELECT by FROM suspensions WHERE account_id = %s AND lifted_at IS NULL", (account_id,)
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
 def lift_suspension(conn: Connection, account_id: AccountId, *, by: str, at: datetime) -> None:
     """Record that an account's open suspension is lifted."""
     conn.execute(
@@ -127,7 +150,8 @@ def api_key_holder(conn: Connection, key_id: str) -> tuple[Account, bytes] | Non
     """Return the account and secret hash of a live API key, or None."""
     with conn.cursor(row_factory=dict_row) as cursor:
         row = cursor.execute(
-            "SELECT a.id, a.name, a.kind, a.state, a.unit, a.created_at, c.secret_sha256"
+            "SELECT a.id, a.name, a.kind, a.state, a.unit, a.created_at, a.plan, a.time_zone,"
+            " c.secret_sha256"
             " FROM credentials c JOIN accounts a ON a.id = c.account_id"
             " WHERE c.id = %s AND c.kind = 'api_key' AND c.revoked_at IS NULL",
             (key_id,),

@@ -96,11 +96,20 @@ def restrict(
     return int(row[0])
 
 
-def lift(conn: Connection, finding_id: str, *, by: str, at: datetime) -> list[Subject]:
-    """Lift what a finding put in force; return whom it was in force against."""
+def subjects_of(conn: Connection, finding_id: str) -> set[Subject]:
+    """Return whom a finding has something in force against."""
     rows = conn.execute(
-        "UPDATE restrictions SET lifted_at = %s, lifted_by = %s"
-        " WHERE finding_id = %s AND lifted_at IS NULL RETURNING kind, subject",
-        (at, by, finding_id),
+        "SELECT DISTINCT kind, subject FROM restrictions"
+        " WHERE finding_id = %s AND lifted_at IS NULL",
+        (finding_id,),
     ).fetchall()
-    return [Subject(SubjectKind(kind), subject) for kind, subject in rows]
+    return {Subject(SubjectKind(kind), subject) for kind, subject in rows}
+
+
+def lift(conn: Connection, finding_id: str, *, by: str, at: datetime) -> None:
+    """Lift what a finding put in force."""
+    conn.execute(
+        "UPDATE restrictions SET lifted_at = %s, lifted_by = %s"
+        " WHERE finding_id = %s AND lifted_at IS NULL",
+        (at, by, finding_id),
+    )

@@ -1,11 +1,12 @@
 """Jobs, as values, and which transition is legal."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from domain.jobs.moves import MOVES
 from schemas import keys
+from schemas.decisions import LimitReached
 from schemas.errors import ErrorCode
 from schemas.ids import AccountId, JobId
 from schemas.operations import ImageFormat, OperationName, Parameters
@@ -50,7 +51,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row of `jobs`. Amounts are minor units of `unit`; times are aware."""
+    """One row of `jobs`. Amounts are minor units of `unit`; times are aware.
+
+    `quota_day` is the local day on which it was counted against quotas, None when it was not;
+    `limit` is the one that refused it; `source_sha256` is of the bytes that a worker read.
+    """
 
     id: JobId
     seq: int
@@ -84,6 +89,10 @@ class Job:
     ended_at: datetime | None
     result: Result | None
     report: dict[str, Any] | None
+    priority: int = 0
+    quota_day: date | None = None
+    limit: LimitReached | None = None
+    source_sha256: bytes | None = None
 
     @property
     def operation(self) -> OperationName | None:
@@ -115,6 +124,9 @@ class NewJob:
     requested_at: datetime
     admitted_at: datetime
     expires_at: datetime
+    priority: int = 0
+    quota_day: date | None = None
+    limit: LimitReached | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +141,7 @@ class Ending:
     detail: str = ""
     result: Result | None = None
     report: dict[str, Any] | None = None
+    source_sha256: bytes | None = None
 
 
 _STARTED = frozenset({JobState.QUEUED, JobState.DISPATCHED, JobState.RUNNING})

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from domain.jobs.model import Header, Job, NewJob, Result, StoredObject
+from schemas.decisions import LimitReached
 from schemas.errors import ErrorCode
 from schemas.operations import ImageFormat, parse_parameters
 from schemas.states import JobState, Origin
@@ -18,7 +19,8 @@ COLUMNS: Final = (
     " jobs.cancel_requested, jobs.worker, jobs.lease_until, jobs.amount, jobs.unit,"
     " jobs.requested_at, jobs.admitted_at, jobs.expires_at, jobs.dispatched_at, jobs.started_at,"
     " jobs.ended_at, jobs.result_key, jobs.result_etag, jobs.result_bytes,"
-    " jobs.result_media_type, jobs.result_width, jobs.result_height, jobs.report"
+    " jobs.result_media_type, jobs.result_width, jobs.result_height, jobs.report,"
+    " jobs.priority, jobs.quota_day, jobs.limit_reached, jobs.source_sha256"
 )
 """The columns of a job, by name: a session keeps its statements prepared, and one that asked for
 `*` would fail once a migration has added a column."""
@@ -80,6 +82,10 @@ def job_from_row(row: dict[str, Any]) -> Job:
             else None
         ),
         report=row["report"],
+        priority=row["priority"],
+        quota_day=row["quota_day"],
+        limit=LimitReached.model_validate(row["limit_reached"]) if row["limit_reached"] else None,
+        source_sha256=row["source_sha256"],
     )
 
 
@@ -121,4 +127,7 @@ def _new_row(job: NewJob) -> dict[str, object]:
         "admitted_at": job.admitted_at.isoformat(),
         "expires_at": job.expires_at.isoformat(),
         "ended_at": job.admitted_at.isoformat() if job.state is JobState.REJECTED else None,
+        "priority": job.priority,
+        "quota_day": job.quota_day.isoformat() if job.quota_day else None,
+        "limit_reached": job.limit.model_dump(mode="json") if job.limit else None,
     }

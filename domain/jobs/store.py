@@ -20,7 +20,7 @@ _NEW = (
     "id, account_id, origin, environment, retry_of, preset, operation, parameters, bucket,"
     " source_key, source_etag, source_version_id, source_bytes, mask_key, mask_etag,"
     " mask_version_id, format, width, height, has_alpha, state, code, detail, amount, unit,"
-    " requested_at, admitted_at, expires_at, ended_at"
+    " requested_at, admitted_at, expires_at, ended_at, priority, quota_day, limit_reached"
 )
 
 
@@ -93,6 +93,7 @@ def end(conn: Connection, endings: Collection[Ending], at: datetime) -> list[Job
             "result_media_type": e.result.media_type if e.result else None,
             "result_width": e.result.width if e.result else None,
             "result_height": e.result.height if e.result else None,
+            "source_sha256": f"\\x{e.source_sha256.hex()}" if e.source_sha256 else None,
         }
         for e in endings
     ]
@@ -102,7 +103,8 @@ def end(conn: Connection, endings: Collection[Ending], at: datetime) -> list[Job
             " detail = e.detail, ended_at = %s, lease_until = NULL, result_key = e.result_key,"
             " result_etag = e.result_etag, result_bytes = e.result_bytes,"
             " result_media_type = e.result_media_type, result_width = e.result_width,"
-            " result_height = e.result_height, report = e.report"
+            " result_height = e.result_height, report = e.report,"
+            " source_sha256 = e.source_sha256"
             " FROM jsonb_populate_recordset(NULL::jobs, %s::jsonb) AS e"
             " WHERE jobs.id = e.id AND jobs.ended_at IS NULL RETURNING " + COLUMNS,
             (at, json.dumps(rows)),

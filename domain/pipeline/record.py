@@ -45,6 +45,7 @@ def _told(job: Job, *, by: Actor, at: datetime) -> Message:
             preset=job.preset,
             source_key=job.source.key,
             result_key=job.result.key if job.result else None,
+            limit=job.limit,
         )
     )
     return Message(topics.JOB_EVENTS, job.account_id, event.encode())

@@ -7,7 +7,7 @@ import pytest
 
 from schemas import events
 from schemas.errors import ErrorCode
-from schemas.ids import AccountId, EventId, JobId
+from schemas.ids import AccountId, JobId
 from schemas.operations import ImageFormat, OperationName
 from schemas.states import Actor, JobState, Origin
 
@@ -82,7 +82,12 @@ def samples() -> Samples:
     found = events.AbuseFound(
         finding_id="fnd_1",
         account_id=ACCOUNT,
+        kind="account",
+        subject=ACCOUNT,
         rule="burst",
+        version=1,
+        mode="shadow",
+        step="flag",
         severity="low",
         window_start=AT,
         window_end=AT,
@@ -94,13 +99,5 @@ def samples() -> Samples:
         events.WorkFinished: events.work_finished(finished),
         events.UsageRecorded: events.usage_recorded(usage),
         events.JobChanged: events.job_changed(changed),
-        events.AbuseFound: events.Event[events.AbuseFound](
-            id=EventId("fnd_1"),
-            type=events.AbuseFound.TYPE,
-            subject="fnd_1",
-            time=AT,
-            dataschema=events.dataschema(events.AbuseFound),
-            partitionkey=ACCOUNT,
-            data=found,
-        ),
+        events.AbuseFound: events.abuse_found(found, at=AT),
     }

@@ -1,0 +1,34 @@
+"""Plans: what an account is on. A plan's limits are admission's; here are its name and weight."""
+
+from collections.abc import Sequence
+
+from psycopg import Connection
+
+
+class PlanUnknownError(LookupError):
+    """No plan has this name."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"no plan {name!r}; there are {', '.join(known)}")
+
+
+def weights(conn: Connection) -> dict[str, int]:
+    """Return the plans, each with its weight in the queue."""
+    rows = conn.execute("SELECT name, weight FROM plans ORDER BY weight, name").fetchall()
+    return {name: weight for name, weight in rows}  # noqa: C416 - rows are pairs, typed so
+
+
+def require(conn: Connection, name: str) -> None:
+    """Return if there is a plan of that name. Raises `PlanUnknownError`."""
+    known = weights(conn)
+    if name not in known:
+        raise PlanUnknownError(name, list(known))
+
+
+def put(conn: Connection, name: str, *, weight: int) -> None:
+    """Add a plan, or change its weight (1 to 1000)."""
+    conn.execute(
+        "INSERT INTO plans (name, weight) VALUES (%s, %s)"
+        " ON CONFLICT (name) DO UPDATE SET weight = excluded.weight",
+        (name, weight),
+    )
