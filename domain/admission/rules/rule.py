@@ -1,5 +1,6 @@
 """What a rule is: a pure function of what is known of a subject, to a match or nothing."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from domain.admission.facts import NO_FACTS, Bucket, Facts, Subject, SubjectKind
+from domain.admission.facts import Bucket, Facts, Subject, SubjectKind, total
 
 
 class RuleParameters(BaseModel):
@@ -51,13 +52,21 @@ class Known:
     free_accounts: frozenset[str] = frozenset()
     """Of the accounts in `sightings`, those on the free plan."""
 
+    _sums: dict[timedelta, Facts] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
     def within(self, width: timedelta) -> Facts:
         """Return the sums over the last `width` before `until`."""
-        total = NO_FACTS
-        for bucket in self.minutes:
-            if self.until - width <= bucket.at < self.until:
-                total = total.plus(bucket.facts)
-        return total
+        if width not in self._sums:
+            first = bisect_left(self.minutes, self.until - width, key=_begins)
+            last = bisect_left(self.minutes, self.until, key=_begins)
+            self._sums[width] = total(bucket.facts for bucket in self.minutes[first:last])
+        return self._sums[width]
+
+
+def _begins(bucket: Bucket) -> datetime:
+    return bucket.at
 
 
 @dataclass(frozen=True, slots=True)
