@@ -1,8 +1,16 @@
-"""Calendar windows: which local day an instant is of, and when the next one begins."""
+"""Calendar windows: which local day an instant is of, and when the next one begins.
 
-from datetime import UTC, date, datetime, timedelta
-from functools import cache
+A day lasts from its first instant to that of the next, whatever clocks do meanwhile: each
+instant is of exactly one, and later instants are never of earlier days.
+"""
+
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache, lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_LARGEST_SKIP: Final = timedelta(hours=25)
+"""No clock was ever put forward by more: some islands left out a day."""
 
 
 class TimeZoneUnknownError(ValueError):
@@ -22,8 +30,15 @@ def zone(name: str) -> ZoneInfo:
 
 
 def local_day(at: datetime, zone_name: str) -> date:
-    """Return the calendar day that `at` (aware) is of, in a time zone."""
-    return at.astimezone(zone(zone_name)).date()
+    """Return the calendar day that `at` (aware) is of, in a time zone.
+
+    When a clock is put back across midnight, the day that had begun goes on.
+    """
+    local = at.astimezone(zone(zone_name))
+    # Only an hour that comes twice can lie behind a midnight that was before it.
+    if local.fold and at >= day_after(local.date(), zone_name):
+        return local.date() + timedelta(days=1)
+    return local.date()
 
 
 def month_of(day: date) -> date:
@@ -41,16 +56,22 @@ def month_after(day: date, zone_name: str) -> datetime:
     return _begin(month_of(month_of(day) + timedelta(days=31)), zone_name)
 
 
+@lru_cache(maxsize=4096)
 def _begin(day: date, zone_name: str) -> datetime:
-    """Return when a local day begins: at midnight or, where a clock skips it, right behind it."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=zone(zone_name)).astimezone(UTC)
-    if midnight.astimezone(zone(zone_name)).date() == day:
+    """Return when a local day begins: at its first midnight or, where that is skipped, behind it.
+
+    Of a day that is left out as a whole, it is when the next one begins.
+    """
+    local = zone(zone_name)
+    midnight = datetime.combine(day, time.min, local).astimezone(UTC)
+    shown = midnight.astimezone(local)
+    if (shown.date(), shown.time()) == (day, time.min):
         return midnight
-    # Midnight does not exist on that day: find the jump, which is on a whole minute.
-    low, high = midnight - timedelta(hours=3), midnight + timedelta(hours=3)
+    # The wall clock never shows midnight: find the jump, which is on a whole second.
+    low, high = midnight - _LARGEST_SKIP, midnight
     while high - low > timedelta(seconds=1):
         middle = low + (high - low) / 2
-        if middle.astimezone(zone(zone_name)).date() < day:
+        if middle.astimezone(local).date() < day:
             low = middle
         else:
             high = middle
