@@ -152,13 +152,14 @@ CREATE TABLE facts (
 ) WITH (fillfactor = 60);
 CREATE INDEX facts_by_bucket ON facts USING brin (bucket);
 
--- Which buckets have changed since the rules last looked. Rows are only added and taken: whoever
--- takes one sees all that its writer wrote.
+-- Which buckets have changed since the rules last looked, and since when. Rows are only added and
+-- taken: whoever takes one sees all that its writer wrote.
 CREATE TABLE facts_touched (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     kind     text NOT NULL,
     subject  text NOT NULL,
-    bucket   timestamptz NOT NULL
+    bucket   timestamptz NOT NULL,
+    at       timestamptz NOT NULL DEFAULT now()
 );
 
 -- Which key was used from which network, by hour. `country` is empty without an operator's
@@ -219,15 +220,21 @@ CREATE TABLE abuse_findings (
     kind          text NOT NULL CHECK (kind IN ('account', 'key', 'network')),
     subject       text NOT NULL,
     account_id    text,
-    -- The step of the ladder that was taken, counted from 0, and its name.
+    -- The highest step of the ladder that was taken, counted from 0, its name, and until when it
+    -- lasts; null: until a person lifts it.
     level         integer NOT NULL CHECK (level >= 0),
     step          text NOT NULL CHECK (step IN
                       ('flag', 'slow_down', 'review', 'suspend_operation', 'suspend_account')),
+    until         timestamptz,
     window_start  timestamptz NOT NULL,
     window_end    timestamptz NOT NULL,
     evidence      jsonb NOT NULL,
+    -- Some jobs of the account in that window.
+    samples       text[] NOT NULL DEFAULT '{}',
+    -- The rule itself failed: how.
     error         text,
     found_at      timestamptz NOT NULL,
+    -- The end of the last minute, in event time, in which it went on; and in how many.
     last_at       timestamptz NOT NULL,
     times         integer NOT NULL DEFAULT 1 CHECK (times > 0),
     -- How it stands with people.
@@ -241,8 +248,10 @@ CREATE TABLE abuse_findings (
     CHECK ((state IN ('confirmed', 'dismissed')) = (resolved_at IS NOT NULL)),
     CHECK (window_end > window_start)
 );
-CREATE UNIQUE INDEX one_finding_at_a_time ON abuse_findings (rule, kind, subject)
-    WHERE state IN ('open', 'appealed');
+-- One at a time, and beside it one that says that the rule fails.
+CREATE UNIQUE INDEX one_finding_at_a_time ON abuse_findings
+    (rule, kind, subject, (error IS NOT NULL)) WHERE state IN ('open', 'appealed');
+CREATE INDEX abuse_findings_of_subject ON abuse_findings (kind, subject, found_at);
 CREATE INDEX abuse_findings_of_account ON abuse_findings (account_id, found_at);
 CREATE INDEX abuse_findings_by_time ON abuse_findings (found_at);
 
