@@ -99,7 +99,9 @@ def run(settings: Settings, *words: str) -> tuple[int, str, str]:
 
 def test_migrate_tells_each_step_that_it_takes(settings: Settings, database: Database) -> None:
     with psycopg.connect(database.owner_url) as conn:
-        conn.execute("UPDATE alembic_version SET version_num = '0002'")
+        conn.execute("DROP SCHEMA public CASCADE")
+        conn.execute("CREATE SCHEMA public")
+        conn.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
     code, out, err = run(settings, "migrate", "--json")
     assert code == 0
     assert json.loads(out)["schema"] == KNOWN[-1]
