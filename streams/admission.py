@@ -77,6 +77,7 @@ def candidate_of(request: JobRequested) -> Candidate:
         ),
         facts=_facts(request),
         requested_at=request.uploaded_at,
+        listed=request.found_by == "reconciler",
     )
 
 

@@ -29,8 +29,12 @@ class Share:
 
 def share_of(operation: OperationName, pixels: int, at: datetime, time_zone: str) -> Share:
     """Return what a job takes whose event time is `at`: started megapixels count as whole ones."""
-    megapixels = max(1, -(-pixels // PIXELS_PER_MEGAPIXEL))
-    return Share(operation, local_day(at, time_zone), megapixels)
+    return Share(operation, local_day(at, time_zone), megapixels(pixels))
+
+
+def megapixels(pixels: int) -> int:
+    """Return started megapixels, at least one."""
+    return max(1, -(-pixels // PIXELS_PER_MEGAPIXEL))
 
 
 @dataclass(frozen=True, slots=True)

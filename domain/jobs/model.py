@@ -164,6 +164,20 @@ def holds_money(job: Job) -> bool:
     return job.state in _STARTED
 
 
+def gives_back(before: Job, ended: Job) -> bool:
+    """Tell whether a job's share of the quotas goes back: it was counted, and came to nothing.
+
+    So it is for one that failed, and for one that ended before its work began. What was
+    refused for its content, or stopped while it ran, has used its share.
+    """
+    if before.quota_day is None:
+        return False
+    if ended.state is JobState.FAILED:
+        return True
+    never_began = before.state in {JobState.REVIEW, JobState.QUEUED, JobState.DISPATCHED}
+    return never_began and ended.state is not JobState.SUCCEEDED
+
+
 def result_key(job: Job, extension: str) -> str:
     """Return where the result of a job goes; `extension` has no dot."""
     if job.origin is Origin.API:

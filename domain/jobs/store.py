@@ -4,7 +4,7 @@ Where a statement changes several jobs it locks them in the order of their ids.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from psycopg import Connection
@@ -12,7 +12,6 @@ from psycopg.rows import dict_row
 
 from domain.jobs.model import Ending, Job, NewJob
 from domain.jobs.rows import COLUMNS, job_from_row, new_rows
-from schemas.errors import ErrorCode
 from schemas.ids import JobId
 from schemas.states import Actor
 
@@ -43,20 +42,6 @@ def insert(conn: Connection, jobs: Sequence[NewJob]) -> list[Job]:
             " SELECT " + _NEW + " FROM jsonb_populate_recordset(NULL::jobs, %s::jsonb)"
             " ON CONFLICT (id) DO NOTHING RETURNING " + COLUMNS,
             (new_rows(jobs),),
-        ).fetchall()
-    return [job_from_row(row) for row in rows]
-
-
-def reject_new(
-    conn: Connection, details: Mapping[JobId, str], *, code: ErrorCode, at: datetime
-) -> list[Job]:
-    """Turn jobs that this transaction has just added into rejected ones, each with a detail."""
-    with conn.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(
-            "UPDATE jobs SET state = 'rejected', code = %s, detail = r.detail, ended_at = %s"
-            " FROM unnest(%s::text[], %s::text[]) AS r (id, detail)"
-            " WHERE jobs.id = r.id AND state = 'queued' AND version = 1 RETURNING " + COLUMNS,
-            (code, at, list(details), list(details.values())),
         ).fetchall()
     return [job_from_row(row) for row in rows]
 

@@ -5,9 +5,13 @@ from datetime import datetime
 
 from psycopg import Connection
 
+from domain.admission import quota_store
+from domain.admission.quotas import Share, megapixels
+from domain.admission.windows import month_of
 from domain.jobs import outbox, store
-from domain.jobs.model import Ending, Job, holds_money, may_end
+from domain.jobs.model import Ending, Job, gives_back, holds_money, may_end
 from domain.jobs.outbox import Message
+from domain.pipeline import told
 from domain.pipeline.record import record
 from infra.clock import Clock
 from schemas import events, topics
@@ -20,7 +24,8 @@ def end_batch(conn: Connection, endings: Sequence[Ending], *, clock: Clock) -> d
 
     An ending that is not legal from where its job stands, or that comes again, is dropped.
     In the caller's one transaction: state, transition, job event and, exactly when the job
-    has a hold, its one usage event.
+    has a hold, its one usage event; and its share of the quotas goes back if it failed, or
+    never began.
     """
     before = store.lock(conn, {ending.job_id for ending in endings})
     legal: dict[JobId, Ending] = {}
@@ -36,7 +41,27 @@ def end_batch(conn: Connection, endings: Sequence[Ending], *, clock: Clock) -> d
         record(conn, [job for job in ended.values() if legal[job.id].by is actor], by=actor, at=at)
     usage = [_usage(job, at) for job in ended.values() if holds_money(before[job.id])]
     outbox.put(conn, usage, at)
+    _give_back(
+        conn, [before[job_id] for job_id in ended if gives_back(before[job_id], ended[job_id])]
+    )
+    told.ended(conn, ended.values(), at=at)
     return ended
+
+
+def _give_back(conn: Connection, jobs: Sequence[Job]) -> None:
+    """Give the shares of jobs back to the months that they were counted in."""
+    shares = {
+        job.id: Share(job.operation, job.quota_day, megapixels(job.header.pixels))
+        for job in jobs
+        if job.operation is not None and job.quota_day is not None and job.header is not None
+    }
+    counted_in = {
+        job.id: (job.account_id, month_of(shares[job.id].day)) for job in jobs if job.id in shares
+    }
+    months = quota_store.lock_months(conn, set(counted_in.values()))
+    for job_id, share in shares.items():
+        months[counted_in[job_id]].add(share, -1)
+    quota_store.save_months(conn, months)
 
 
 def _usage(job: Job, at: datetime) -> Message:

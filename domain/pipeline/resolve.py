@@ -3,12 +3,15 @@
 A pure function of what was asked and of what holds.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from domain.accounts.model import Account, AccountState
+from domain.accounts.model import Account
+from domain.admission.quotas import Limits, image_limit
+from domain.admission.restrictions import FREE, Restricted
 from domain.catalogue.model import Catalogue, Operation
 from domain.jobs.model import Header, StoredObject
+from schemas.decisions import LimitReached, Quota
 from schemas.errors import ErrorCode
 from schemas.ids import JobId
 from schemas.operations import InpaintParameters, OperationName, Parameters, takes_mask_file
@@ -28,7 +31,7 @@ class Candidate:
     """A job that waits to be decided, by whatever path it came.
 
     Either `preset` names what is wanted or `parameters` says it. `facts` is the source's
-    header, or why there is none.
+    header, or why there is none. `listed`: it was found by a listing, however old it is.
     """
 
     job_id: JobId
@@ -44,12 +47,32 @@ class Candidate:
     requested_at: datetime
     retry_of: JobId | None = None
     expires_at: datetime | None = None
+    priority: int = 0
+    listed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for one account: who it is, if it is, what it may use, and what restricts it."""
+
+    account: Account | None
+    limits: Limits = field(default_factory=dict)
+    restricted: Restricted = FREE
+
+
+@dataclass(frozen=True, slots=True)
+class ClockWindow:
+    """How far behind and ahead of now an upload may be dated that its store tells of."""
+
+    behind: timedelta = timedelta(days=30)
+    ahead: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Priced:
     """The job can be done, for this amount in minor units."""
 
+    operation: OperationName
     parameters: Parameters
     header: Header
     amount: int
@@ -63,50 +86,61 @@ class Refusal:
     code: ErrorCode
     detail: str
     parameters: Parameters | None = None
+    limit: LimitReached | None = None
 
 
 def resolve(
-    candidate: Candidate, account: Account | None, catalogue: Catalogue
+    candidate: Candidate,
+    terms: Terms,
+    catalogue: Catalogue,
+    *,
+    at: datetime,
+    window: ClockWindow,
 ) -> Priced | Refusal:
-    """Decide what `candidate` comes to. The first reason against it wins."""
+    """Decide what `candidate` comes to at `at`. The first reason against it wins."""
     if isinstance(candidate.facts, SourceProblem) and candidate.facts.code in _KEY_PROBLEMS:
         return Refusal(candidate.facts.code, candidate.facts.detail)
-    standing = _standing(candidate.account_id, account)
-    if standing is not None or account is None:
-        return standing or Refusal(ErrorCode.ACCOUNT_UNKNOWN, "")
+    account = terms.account
+    if account is None or not account.may_run:
+        return _standing(candidate.account_id, account)
+    if (refusal := _against_date(candidate, at, window)) is not None:
+        return refusal
     parameters = _parameters(candidate, catalogue)
     if parameters is None:
         return Refusal(
             ErrorCode.PRESET_UNKNOWN, f"{account.id} has no preset {_short(candidate.preset)}"
         )
     operation = catalogue.operations[OperationName(parameters.operation)]
-    if (refusal := _against_file(candidate, parameters, operation)) is not None:
+    if (refusal := _against_source(candidate, parameters, operation, terms)) is not None:
         return refusal
-    if isinstance(candidate.facts, SourceProblem):
+    if not isinstance(candidate.facts, Header):
         return Refusal(candidate.facts.code, candidate.facts.detail, parameters)
-    if (refusal := _against_picture(candidate.facts, parameters, operation)) is not None:
-        return refusal
-    if takes_mask_file(parameters) and candidate.mask is None:
-        return Refusal(ErrorCode.MASK_MISSING, "no mask came with the picture", parameters)
     amount = catalogue.amount(operation.name, account.unit, candidate.facts.pixels)
     if amount is None:
         return Refusal(
             ErrorCode.PRICE_MISSING, f"{operation.name} has no price in {account.unit}", parameters
         )
-    return Priced(parameters, candidate.facts, amount, account.unit)
+    return Priced(operation.name, parameters, candidate.facts, amount, account.unit)
 
 
 _KEY_PROBLEMS = frozenset({ErrorCode.MALFORMED_KEY, ErrorCode.KEY_TOO_LONG})
 
 
-def _standing(account_id: str, account: Account | None) -> Refusal | None:
-    match account:
-        case None:
-            return Refusal(ErrorCode.ACCOUNT_UNKNOWN, f"no account {_short(account_id)}")
-        case Account(state=AccountState.ACTIVE):
-            return None
-        case _:
-            return Refusal(ErrorCode.ACCOUNT_SUSPENDED, f"{account.id} is {account.state}")
+def _standing(account_id: str, account: Account | None) -> Refusal:
+    if account is None:
+        return Refusal(ErrorCode.ACCOUNT_UNKNOWN, f"no account {_short(account_id)}")
+    return Refusal(ErrorCode.ACCOUNT_SUSPENDED, f"{account.id} is {account.state}")
+
+
+def _against_date(candidate: Candidate, at: datetime, window: ClockWindow) -> Refusal | None:
+    dated = candidate.requested_at
+    if candidate.listed or at - window.behind <= dated <= at + window.ahead:
+        return None
+    detail = (
+        f"it is dated {dated.isoformat()}, and now it is {at.isoformat()}; taken is what is dated"
+        f" up to {window.behind} before and {window.ahead} ahead"
+    )
+    return Refusal(ErrorCode.CLOCK_SKEW, detail)
 
 
 def _parameters(candidate: Candidate, catalogue: Catalogue) -> Parameters | None:
@@ -114,6 +148,25 @@ def _parameters(candidate: Candidate, catalogue: Catalogue) -> Parameters | None
         return candidate.parameters
     preset = catalogue.preset(candidate.account_id, candidate.preset or "")
     return preset.parameters if preset else None
+
+
+def _against_source(
+    candidate: Candidate, parameters: Parameters, operation: Operation, terms: Terms
+) -> Refusal | None:
+    """Return the first reason against a file, and the picture in it if that could be read."""
+    if operation.name in terms.restricted.suspended:
+        detail = f"{operation.name} is suspended for {candidate.account_id}"
+        return Refusal(ErrorCode.OPERATION_SUSPENDED, detail, parameters)
+    refusal = _against_file(candidate, parameters, operation) or _against_plan(
+        candidate, parameters, operation, terms.limits
+    )
+    if refusal is not None or isinstance(candidate.facts, SourceProblem):
+        return refusal
+    if (refusal := _against_picture(candidate.facts, parameters, operation)) is not None:
+        return refusal
+    if takes_mask_file(parameters) and candidate.mask is None:
+        return Refusal(ErrorCode.MASK_MISSING, "no mask came with the picture", parameters)
+    return None
 
 
 def _against_file(
@@ -125,6 +178,21 @@ def _against_file(
         detail = f"{candidate.source_bytes} bytes; {operation.name} takes {operation.max_bytes}"
         return Refusal(ErrorCode.FILE_TOO_LARGE, detail, parameters)
     return None
+
+
+def _against_plan(
+    candidate: Candidate, parameters: Parameters, operation: Operation, limits: Limits
+) -> Refusal | None:
+    pixels = candidate.facts.pixels if isinstance(candidate.facts, Header) else None
+    reached = image_limit(limits, operation.name, pixels=pixels, size=candidate.source_bytes)
+    if reached is None:
+        return None
+    code = (
+        ErrorCode.FILE_TOO_LARGE
+        if reached.quota is Quota.IMAGE_BYTES
+        else ErrorCode.IMAGE_TOO_LARGE
+    )
+    return Refusal(code, reached.text(), parameters, reached)
 
 
 def _against_picture(

@@ -39,4 +39,5 @@ def retry_candidate(job: Job, *, at: datetime) -> Candidate:
         facts=job.header,
         requested_at=at,
         retry_of=job.id,
+        priority=job.priority,
     )

@@ -6,10 +6,11 @@ from psycopg import Connection
 
 from domain.jobs import store
 from domain.jobs.model import Job
-from domain.pipeline.decide import Admitted, Known, Rejected, decide_batch
+from domain.pipeline.decide import Admitted, HeldForReview, Known, Rejected, decide_batch
 from domain.pipeline.resolve import Candidate
 from domain.pipeline.retry import retry_candidate
 from infra.clock import Clock
+from schemas.decisions import LimitReached
 from schemas.errors import ErrorCode
 from schemas.ids import JobId
 
@@ -17,10 +18,11 @@ from schemas.ids import JobId
 class RefusedError(Exception):
     """The request is refused: roll its transaction back, and nothing of it remains."""
 
-    def __init__(self, code: ErrorCode, detail: str) -> None:
+    def __init__(self, code: ErrorCode, detail: str, limit: LimitReached | None = None) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
+        self.limit = limit
 
 
 class IdempotencyConflictError(Exception):
@@ -44,7 +46,7 @@ def submit(
     may be used again.
     """
     decision = _decide_one(conn, candidate, clock=clock, lifetime=lifetime)
-    if isinstance(decision, Admitted):
+    if isinstance(decision, Admitted | HeldForReview):
         store.remember(
             conn,
             candidate.account_id,
@@ -67,15 +69,17 @@ def submit_retry(conn: Connection, old: Job, *, clock: Clock, lifetime: timedelt
     """
     candidate = retry_candidate(old, at=clock.now())
     decision = _decide_one(conn, candidate, clock=clock, lifetime=lifetime)
-    return decision.job if isinstance(decision, Admitted) else _existing(conn, candidate.job_id)
+    if isinstance(decision, Known):
+        return _existing(conn, candidate.job_id)
+    return decision.job
 
 
 def _decide_one(
     conn: Connection, candidate: Candidate, *, clock: Clock, lifetime: timedelta
-) -> Admitted | Known:
+) -> Admitted | HeldForReview | Known:
     decision = decide_batch(conn, [candidate], clock=clock, lifetime=lifetime)[candidate.job_id]
     if isinstance(decision, Rejected):
-        raise RefusedError(decision.code, decision.detail)
+        raise RefusedError(decision.code, decision.detail, decision.limit)
     return decision
 
 

@@ -1,14 +1,33 @@
 """What a candidate comes to: a price, or the first reason against it."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from domain.accounts.model import Account, AccountState
+from domain.admission.quotas import Limits
+from domain.admission.restrictions import FREE, Restricted
+from domain.catalogue.model import Catalogue
 from domain.jobs.model import Header, StoredObject
-from domain.pipeline.resolve import Candidate, Priced, Refusal, SourceProblem, resolve
+from domain.pipeline.resolve import (
+    Candidate,
+    ClockWindow,
+    Priced,
+    Refusal,
+    SourceProblem,
+    Terms,
+    resolve,
+)
+from schemas.decisions import LimitReached, Quota
 from schemas.errors import ErrorCode
-from schemas.operations import IdentityParameters, ImageFormat, InpaintParameters, UpscaleParameters
+from schemas.operations import (
+    IdentityParameters,
+    ImageFormat,
+    InpaintParameters,
+    OperationName,
+    UpscaleParameters,
+)
 from tests.unit.domain.samples import ACCOUNT, ACCOUNT_ID, CANDIDATE, catalogue, preset
 
 OFFERED = catalogue()
@@ -25,8 +44,25 @@ def picture_of(candidate: Candidate) -> Header:
     return candidate.facts
 
 
+def what_comes_of(
+    candidate: Candidate,
+    account: Account | None,
+    offered: Catalogue,
+    *,
+    limits: Limits | None = None,
+    restricted: Restricted = FREE,
+) -> Priced | Refusal:
+    return resolve(
+        candidate,
+        Terms(account, limits or {}, restricted),
+        offered,
+        at=CANDIDATE.requested_at,
+        window=ClockWindow(behind=timedelta(days=2), ahead=timedelta(minutes=5)),
+    )
+
+
 def refused(candidate: Candidate, account: Account | None = ACCOUNT) -> ErrorCode:
-    match resolve(candidate, account, OFFERED):
+    match what_comes_of(candidate, account, OFFERED):
         case Refusal(code, detail):
             assert detail
             return code
@@ -35,8 +71,8 @@ def refused(candidate: Candidate, account: Account | None = ACCOUNT) -> ErrorCod
 
 
 def test_a_picture_within_the_limits_is_priced_by_its_started_megapixels() -> None:
-    assert resolve(CANDIDATE, ACCOUNT, OFFERED) == Priced(
-        UpscaleParameters(), picture_of(CANDIDATE), 4000, "CNY"
+    assert what_comes_of(CANDIDATE, ACCOUNT, OFFERED) == Priced(
+        OperationName.UPSCALE, UpscaleParameters(), picture_of(CANDIDATE), 4000, "CNY"
     )
 
 
@@ -76,7 +112,7 @@ def test_each_reason_against_a_candidate_has_its_code(
     ],
 )
 def test_what_is_just_within_a_limit_passes(candidate: Candidate) -> None:
-    assert isinstance(resolve(candidate, ACCOUNT, OFFERED), Priced)
+    assert isinstance(what_comes_of(candidate, ACCOUNT, OFFERED), Priced)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +130,7 @@ def test_what_is_just_within_a_limit_passes(candidate: Candidate) -> None:
 def test_a_source_of_which_nothing_is_known_is_refused_with_its_own_reason(code: ErrorCode) -> None:
     candidate = replace(CANDIDATE, facts=SourceProblem(code, "as it was found"))
 
-    found = resolve(candidate, ACCOUNT, OFFERED)
+    found = what_comes_of(candidate, ACCOUNT, OFFERED)
 
     assert isinstance(found, Refusal)
     assert (found.code, found.detail) == (code, "as it was found")
@@ -133,12 +169,12 @@ def test_the_first_reason_wins_and_each_next_one_shows_when_it_is_mended() -> No
         ErrorCode.MASK_MISSING,
         ErrorCode.PRICE_MISSING,
     ]
-    assert isinstance(resolve(wrong, ACCOUNT, OFFERED), Priced)
+    assert isinstance(what_comes_of(wrong, ACCOUNT, OFFERED), Priced)
 
 
 def test_a_refusal_keeps_the_parameters_that_were_found() -> None:
-    known = resolve(replace(CANDIDATE, source_bytes=0), ACCOUNT, OFFERED)
-    unknown = resolve(replace(CANDIDATE, preset="none"), ACCOUNT, OFFERED)
+    known = what_comes_of(replace(CANDIDATE, source_bytes=0), ACCOUNT, OFFERED)
+    unknown = what_comes_of(replace(CANDIDATE, preset="none"), ACCOUNT, OFFERED)
 
     assert isinstance(known, Refusal)
     assert isinstance(unknown, Refusal)
@@ -151,25 +187,29 @@ def test_an_accounts_own_preset_is_meant_before_the_built_in_of_that_name() -> N
     foreign = preset("mine", IdentityParameters(), "acc_other")
     offered = catalogue(own, foreign)
 
-    assert resolve(CANDIDATE, ACCOUNT, offered) == Priced(
-        UpscaleParameters(model="anime"), picture_of(CANDIDATE), 4000, "CNY"
+    assert what_comes_of(CANDIDATE, ACCOUNT, offered) == Priced(
+        OperationName.UPSCALE, UpscaleParameters(model="anime"), picture_of(CANDIDATE), 4000, "CNY"
     )
-    assert isinstance(resolve(replace(CANDIDATE, preset="mine"), ACCOUNT, offered), Refusal)
+    assert isinstance(what_comes_of(replace(CANDIDATE, preset="mine"), ACCOUNT, offered), Refusal)
 
 
 def test_parameters_that_are_given_need_no_preset() -> None:
     asked = replace(CANDIDATE, preset=None, parameters=IdentityParameters())
 
-    assert resolve(asked, ACCOUNT, OFFERED) == Priced(
-        IdentityParameters(), picture_of(asked), 1, "CNY"
+    assert what_comes_of(asked, ACCOUNT, OFFERED) == Priced(
+        OperationName.IDENTITY, IdentityParameters(), picture_of(asked), 1, "CNY"
     )
 
 
 def test_a_region_by_alpha_needs_alpha_and_no_mask() -> None:
     asked = replace(CANDIDATE, preset="inpaint-alpha", facts=picture(10, 10, alpha=True))
 
-    assert resolve(asked, ACCOUNT, OFFERED) == Priced(
-        InpaintParameters(mask="alpha"), picture(10, 10, alpha=True), 1000, "CNY"
+    assert what_comes_of(asked, ACCOUNT, OFFERED) == Priced(
+        OperationName.INPAINT,
+        InpaintParameters(mask="alpha"),
+        picture(10, 10, alpha=True),
+        1000,
+        "CNY",
     )
 
 
@@ -177,6 +217,63 @@ def test_a_detail_repeats_at_most_a_short_piece_of_what_a_stranger_wrote() -> No
     long = replace(CANDIDATE, preset="x" * 1000, account_id="y" * 1000)
 
     for account in (ACCOUNT, None):
-        found = resolve(long, account, OFFERED)
+        found = what_comes_of(long, account, OFFERED)
         assert isinstance(found, Refusal)
         assert len(found.detail) < 200
+
+
+@pytest.mark.parametrize(
+    ("apart", "listed", "taken"),
+    [
+        (timedelta(minutes=5), False, True),
+        (timedelta(minutes=5, seconds=1), False, False),
+        (timedelta(days=-2), False, True),
+        (timedelta(days=-2, seconds=-1), False, False),
+        (timedelta(days=-400), True, True),
+    ],
+)
+def test_an_upload_dated_outside_the_window_is_refused_unless_a_listing_found_it(
+    apart: timedelta, *, listed: bool, taken: bool
+) -> None:
+    dated = replace(CANDIDATE, requested_at=CANDIDATE.requested_at + apart, listed=listed)
+
+    match what_comes_of(dated, ACCOUNT, OFFERED):
+        case Priced():
+            assert taken
+        case Refusal(code, detail):
+            assert (code, taken) == (ErrorCode.CLOCK_SKEW, False)
+            assert dated.requested_at.isoformat() in detail
+
+
+@pytest.mark.parametrize("operation", [None, OperationName.UPSCALE])
+@pytest.mark.parametrize(
+    ("quota", "asked", "code"),
+    [
+        (Quota.IMAGE_BYTES, CANDIDATE.source_bytes, ErrorCode.FILE_TOO_LARGE),
+        (Quota.IMAGE_PIXELS, picture_of(CANDIDATE).pixels, ErrorCode.IMAGE_TOO_LARGE),
+    ],
+)
+def test_a_plans_limit_on_one_picture_is_told_with_what_was_asked(
+    quota: Quota, asked: int, code: ErrorCode, operation: OperationName | None
+) -> None:
+    limits = {(operation, quota): asked - 1}
+    found = what_comes_of(CANDIDATE, ACCOUNT, OFFERED, limits=limits)
+    fits = what_comes_of(CANDIDATE, ACCOUNT, OFFERED, limits={(operation, quota): asked})
+
+    assert isinstance(found, Refusal)
+    assert found.code is code
+    assert found.limit == LimitReached(
+        quota=quota, operation=operation, limit=asked - 1, used=0, asked=asked
+    )
+    assert isinstance(fits, Priced)
+
+
+def test_a_suspended_operation_is_refused_and_the_others_are_not() -> None:
+    restricted = Restricted(suspended=frozenset({OperationName.UPSCALE}))
+    other = replace(CANDIDATE, preset=None, parameters=IdentityParameters())
+
+    found = what_comes_of(CANDIDATE, ACCOUNT, OFFERED, restricted=restricted)
+
+    assert isinstance(found, Refusal)
+    assert found.code is ErrorCode.OPERATION_SUSPENDED
+    assert isinstance(what_comes_of(other, ACCOUNT, OFFERED, restricted=restricted), Priced)

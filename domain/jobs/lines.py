@@ -1,0 +1,36 @@
+"""How many jobs of an account wait: in line, and in review."""
+
+from collections.abc import Mapping
+
+from psycopg import Connection
+
+from schemas.operations import OperationName
+
+
+def waiting(conn: Connection, bounds: Mapping[str, int]) -> dict[str, dict[OperationName, int]]:
+    """Return how many jobs of accounts wait, by operation; counting stops at each one's bound.
+
+    Reads as many index entries as wait, up to the bound.
+    """
+    if not bounds:
+        return {}
+    rows = conn.execute(
+        "SELECT a.id, o.name, line.jobs FROM unnest(%(ids)s::text[], %(bounds)s::bigint[])"
+        " AS a (id, bound) CROSS JOIN unnest(%(operations)s::text[]) AS o (name)"
+        " CROSS JOIN LATERAL (SELECT count(*) AS jobs FROM (SELECT FROM jobs"
+        "  WHERE state = 'queued' AND operation = o.name AND account_id = a.id"
+        "  LIMIT a.bound) l) line WHERE line.jobs > 0"
+        " UNION ALL SELECT account_id, operation, count(*) FROM jobs"
+        " WHERE state = 'review' AND account_id = ANY(%(ids)s) GROUP BY account_id, operation",
+        {
+            "ids": list(bounds),
+            "bounds": list(bounds.values()),
+            "operations": list(OperationName),
+        },
+    ).fetchall()
+    found: dict[str, dict[OperationName, int]] = {}
+    for account, operation, jobs in rows:
+        of_account = found.setdefault(account, {})
+        name = OperationName(operation)
+        of_account[name] = of_account.get(name, 0) + jobs
+    return found

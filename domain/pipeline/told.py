@@ -1,0 +1,82 @@
+"""What admission and results tell as facts, for the rules against misuse."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from psycopg import Connection
+
+from domain.admission import facts_store
+from domain.admission.facts import NO_FACTS, Facts, Source, Subject, SubjectKind, bucket_of
+from domain.jobs import pictures
+from domain.jobs.model import Job
+from schemas.errors import ErrorCode
+from schemas.states import JobState
+
+_LIMITS: Final = frozenset({ErrorCode.QUOTA_EXCEEDED, ErrorCode.QUEUE_FULL})
+_BROKEN: Final = frozenset(
+    {ErrorCode.UNREADABLE_IMAGE, ErrorCode.TRUNCATED_IMAGE, ErrorCode.EMPTY_OBJECT}
+)
+_HOSTILE: Final = frozenset(
+    {ErrorCode.UNSUPPORTED_FORMAT, ErrorCode.TOO_MANY_FRAMES, ErrorCode.DECODE_LIMIT}
+)
+
+
+def decided(conn: Connection, jobs: Sequence[Job]) -> None:
+    """Count jobs that this transaction has decided, by the minute of their event time."""
+    seen = pictures.seen_before(conn, [job.id for job in jobs if job.header is not None])
+    _add(
+        conn,
+        Source.ADMISSION,
+        (
+            (
+                job,
+                job.requested_at,
+                Facts(
+                    jobs=1,
+                    pixels=job.header.pixels if job.header else 0,
+                    rejected=int(job.state is JobState.REJECTED),
+                    over_limit=int(job.code in _LIMITS),
+                    broken=int(job.code in _BROKEN),
+                    hostile=int(job.code in _HOSTILE),
+                    repeated=int(job.id in seen and seen[job.id].own),
+                    shared=int(job.id in seen and seen[job.id].others),
+                ),
+            )
+            for job in jobs
+        ),
+    )
+
+
+def ended(conn: Connection, jobs: Iterable[Job], *, at: datetime) -> None:
+    """Count jobs that this transaction has ended after work on them, by the minute of `at`."""
+    _add(
+        conn,
+        Source.RESULTS,
+        (
+            (
+                job,
+                at,
+                Facts(
+                    succeeded=int(job.state is JobState.SUCCEEDED),
+                    failed=int(job.state is JobState.FAILED),
+                    content_refused=int(job.state is JobState.REFUSED),
+                    broken=int(job.code in _BROKEN),
+                    hostile=int(job.code in _HOSTILE),
+                ),
+            )
+            for job in jobs
+            if job.state in _OF_WORK
+        ),
+    )
+
+
+_OF_WORK: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.REFUSED})
+
+
+def _add(conn: Connection, source: Source, counted: Iterable[tuple[Job, datetime, Facts]]) -> None:
+    sums: dict[tuple[Subject, datetime], Facts] = {}
+    for job, at, facts in counted:
+        key = (Subject(SubjectKind.ACCOUNT, job.account_id), bucket_of(at))
+        sums[key] = sums.get(key, NO_FACTS).plus(facts)
+    facts_store.add(conn, source, sums)
