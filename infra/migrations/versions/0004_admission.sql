@@ -90,7 +90,9 @@ CREATE TABLE quota_overrides (
     reason      text NOT NULL,
     by          text NOT NULL,
     at          timestamptz NOT NULL,
-    CHECK (ends_at > starts_at),
+    -- Who ended it before its time. One that had not begun ends as it starts: never in force.
+    ended_by    text,
+    CHECK (ends_at > starts_at OR (ends_at = starts_at AND ended_by IS NOT NULL)),
     CHECK (operation = '*' OR quota NOT IN ('requests_per_second', 'request_burst')),
     CONSTRAINT one_override_at_a_time EXCLUDE USING gist (
         numrange(
@@ -119,6 +121,7 @@ CREATE UNLOGGED TABLE api_rates (
 ) WITH (fillfactor = 50);
 
 GRANT SELECT, INSERT, UPDATE ON plan_limits, quota_overrides, quota_months TO picmend_app;
+GRANT DELETE ON plan_limits TO picmend_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON api_rates TO picmend_app;
 
 -- admission: facts ----------------------------------------------------------------------------
