@@ -47,7 +47,7 @@ CREATE TABLE plan_limits (
     quota      text NOT NULL CHECK (quota IN ('jobs_per_day', 'jobs_per_month',
                    'megapixels_per_day', 'image_pixels', 'image_bytes', 'jobs_in_flight',
                    'jobs_waiting', 'requests_per_second', 'request_burst')),
-    value      bigint NOT NULL CHECK (value >= 0),
+    value      bigint NOT NULL CHECK (value BETWEEN 0 AND 1000000000000000),
     PRIMARY KEY (plan, operation, quota),
     CHECK (operation = '*' OR quota NOT IN ('requests_per_second', 'request_burst'))
 );
@@ -84,7 +84,7 @@ CREATE TABLE quota_overrides (
     quota       text NOT NULL CHECK (quota IN ('jobs_per_day', 'jobs_per_month',
                     'megapixels_per_day', 'image_pixels', 'image_bytes', 'jobs_in_flight',
                     'jobs_waiting', 'requests_per_second', 'request_burst')),
-    value       bigint CHECK (value >= 0),
+    value       bigint CHECK (value BETWEEN 0 AND 1000000000000000),
     starts_at   timestamptz NOT NULL,
     ends_at     timestamptz,
     reason      text NOT NULL,
