@@ -5,12 +5,23 @@ environment for the servers it starts.
 """
 
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.operations import OperationName
+
+Network = IPv4Network | IPv6Network
+
+
+def _listed(value: object) -> object:
+    """Take a list as an environment can hold it: parts with commas between."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 class Settings(BaseSettings):
@@ -41,6 +52,13 @@ class Settings(BaseSettings):
 
     api_host: str = "127.0.0.1"
     api_port: int = 8000
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (),
+        description="Networks whose X-Forwarded-For is believed: 10.0.0.0/8,2001:db8::/32",
+    )
+    country_database: Path | None = Field(
+        None, description="A CSV of network,country by which clients' countries are told"
+    )
     monitor_host: str = Field("127.0.0.1", description="Where /metrics and /health listen")
     monitor_port: int = Field(0, ge=0, le=65535, description="Their port; 0: any free one")
     traces_endpoint: str | None = Field(
