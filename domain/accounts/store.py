@@ -99,6 +99,14 @@ def set_state(conn: Connection, account_id: AccountId, state: AccountState) -> N
     conn.execute("UPDATE accounts SET state = %s WHERE id = %s", (state, account_id))
 
 
+def set_terms(conn: Connection, account_id: AccountId, *, plan: str, time_zone: str) -> None:
+    """Put an account on a plan, which must exist, and its calendar into a time zone."""
+    conn.execute(
+        "UPDATE accounts SET plan = %s, time_zone = %s WHERE id = %s",
+        (plan, time_zone, account_id),
+    )
+
+
 def open_suspension(
     conn: Connection, account_id: AccountId, *, reason: str, by: str, at: datetime
 ) -> None:

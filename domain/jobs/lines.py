@@ -1,4 +1,4 @@
-"""How many jobs of an account wait: in line, and in review."""
+"""How many jobs of an account wait, in line and in review; how many are with the workers."""
 
 from collections.abc import Mapping
 
@@ -34,3 +34,13 @@ def waiting(conn: Connection, bounds: Mapping[str, int]) -> dict[str, dict[Opera
         name = OperationName(operation)
         of_account[name] = of_account.get(name, 0) + jobs
     return found
+
+
+def with_workers(conn: Connection, account_id: str) -> dict[OperationName, int]:
+    """Return how many jobs of an account were handed to the workers and have not ended."""
+    rows = conn.execute(
+        "SELECT operation, count(*) FROM jobs"
+        " WHERE state IN ('dispatched', 'running') AND account_id = %s GROUP BY operation",
+        (account_id,),
+    ).fetchall()
+    return {OperationName(operation): jobs for operation, jobs in rows}

@@ -198,7 +198,9 @@ def test_the_day_behind_28_february_is_the_29th_in_leap_years_alone() -> None:
     assert day_after(date(2026, 2, 28), "UTC") == datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("name", ["", "Asia", "Asia/Nowhere", "../etc/passwd", "a\0b", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["", "Asia", "Asia/Nowhere", "../etc/passwd", "a\0b", "\ud800", "right/UTC"]
+)
 def test_a_zone_that_is_none_is_named(name: str) -> None:
     with pytest.raises(TimeZoneUnknownError, match="Asia/Shanghai"):
         zone(name)
