@@ -38,6 +38,17 @@ CREATE TABLE workers (
 );
 GRANT SELECT, INSERT, UPDATE, DELETE ON workers TO picmend_app;
 
+-- How fast each operation's line moved, in buckets of ten seconds: jobs that the dispatcher sent
+-- while others had to wait behind them, and for how many seconds some had.
+CREATE TABLE queue_pace (
+    operation  text NOT NULL,
+    bucket     timestamptz NOT NULL,
+    jobs       integer NOT NULL,
+    seconds    double precision NOT NULL,
+    PRIMARY KEY (operation, bucket)
+);
+GRANT SELECT, INSERT, UPDATE, DELETE ON queue_pace TO picmend_app;
+
 -- admission: quotas ---------------------------------------------------------------------------
 
 -- operation '*' is all of them together. A quota without a row does not limit.
