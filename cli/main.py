@@ -41,6 +41,7 @@ ENTRIES: Final = (
     Entry("upload", "cli.transfer:upload", "Send a folder of photographs."),
     Entry("download", "cli.transfer:download", "Fetch the results."),
     Entry("account", "cli.account:app", "Make, suspend and resume accounts."),
+    Entry("quota", "cli.quota:app", "Plans, limits and their overrides, and what is used."),
     Entry("jobs", "cli.jobs:app", "List, show, cancel and retry jobs; find stuck ones."),
     Entry("ledger", "cli.ledger:app", "Check the ledger, read it, add money to an account."),
     Entry("dlq", "cli.dlq:app", "List, show, replay and drop dead letters."),

@@ -131,8 +131,9 @@ def add(
 def end(conn: Connection, override_id: int, *, by: str, at: datetime) -> Override:
     """End an override at `at`, or before it begins; one that is over stays as it is.
 
-    Raises `OverrideUnknownError`.
+    Raises `OverrideInvalidError` and `OverrideUnknownError`.
     """
+    _check_words("by", by)
     conn.execute(
         "UPDATE quota_overrides SET ends_at = greatest(starts_at, %(at)s), ended_by = %(by)s"
         " WHERE id = %(id)s AND (ends_at IS NULL OR ends_at > greatest(starts_at, %(at)s))",
@@ -165,9 +166,13 @@ def _check(
         )
     if ends_at is not None and ends_at <= at:
         raise OverrideInvalidError(f"it would be over already: it ends at {ends_at.isoformat()}")
-    for name, words in (("reason", reason), ("by", by)):
-        if not 1 <= len(words.strip()) <= LONGEST_WORDS or not words.isprintable():
-            raise OverrideInvalidError(f"{name} has 1 to {LONGEST_WORDS} printable characters")
+    _check_words("reason", reason)
+    _check_words("by", by)
+
+
+def _check_words(name: str, words: str) -> None:
+    if not 1 <= len(words.strip()) <= LONGEST_WORDS or not words.isprintable():
+        raise OverrideInvalidError(f"{name} has 1 to {LONGEST_WORDS} printable characters")
 
 
 def _meeting(

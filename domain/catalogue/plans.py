@@ -1,8 +1,13 @@
 """Plans: what an account is on. A plan's limits are admission's; here are its name and weight."""
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from psycopg import Connection
+
+NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,31}")
+"""How a plan may be called."""
 
 
 class PlanUnknownError(LookupError):
@@ -26,7 +31,7 @@ def require(conn: Connection, name: str) -> None:
 
 
 def put(conn: Connection, name: str, *, weight: int) -> None:
-    """Add a plan, or change its weight (1 to 1000)."""
+    """Add a plan, or change its weight (1 to 1000). Its name is such as `NAME` allows."""
     conn.execute(
         "INSERT INTO plans (name, weight) VALUES (%s, %s)"
         " ON CONFLICT (name) DO UPDATE SET weight = excluded.weight",
