@@ -74,6 +74,12 @@ class Settings(BaseSettings):
     )
     reconciler_interval_s: float = Field(60.0, gt=0)
     job_lifetime_days: int = Field(7, ge=1)
+    upload_age_days: float = Field(
+        30.0, gt=0, description="How old an upload may be by its own date; a listing's may be older"
+    )
+    upload_ahead_minutes: float = Field(
+        60.0, ge=0, description="How far ahead of this clock an upload may be dated"
+    )
     lease_s: float = Field(15.0, gt=0)
     lease_renewal_s: float = Field(5.0, gt=0)
     network_slots: int = Field(1, ge=1, description="Jobs one worker runs at once, per network")

@@ -10,6 +10,7 @@ import uvloop
 from faust.types import TP
 from prometheus_client import REGISTRY
 
+from domain.pipeline.resolve import ClockWindow
 from infra import logs, metrics, tracing
 from infra.allowances import KafkaAllowances
 from infra.clock import SystemClock
@@ -72,7 +73,7 @@ def build(
     lifetime = timedelta(days=config.job_lifetime_days)
     stages: list[Stage[Any]] = [
         Intake(announcer, clock, bucket=config.bucket),
-        Admission(pool, clock, lifetime),
+        Admission(pool, clock, lifetime, window=_clock_window(config)),
         Results(pool, store, clock),
         Billing(pool, clock),
         Problems(store),
@@ -103,6 +104,13 @@ def build(
         )
         tasks.append(TaskThread(reconciler, Alone.RECONCILER, url, pulse=pulse))
     return app, tasks
+
+
+def _clock_window(config: Settings) -> ClockWindow:
+    return ClockWindow(
+        behind=timedelta(days=config.upload_age_days),
+        ahead=timedelta(minutes=config.upload_ahead_minutes),
+    )
 
 
 def _carrying(config: Settings, halts: Halts) -> Carry:

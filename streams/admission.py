@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from domain.jobs.model import Header, Job, StoredObject
 from domain.pipeline.decide import Rejected, decide_batch
-from domain.pipeline.resolve import Candidate, SourceProblem
+from domain.pipeline.resolve import Candidate, ClockWindow, SourceProblem
 from infra import tracing
 from infra.clock import Clock
 from infra.kafka import Message
@@ -25,10 +25,18 @@ class Admission:
     schema = dataschema(JobRequested)
     linger_s = 0.05
 
-    def __init__(self, pool: Pool, clock: Clock, lifetime: timedelta) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        clock: Clock,
+        lifetime: timedelta,
+        *,
+        window: ClockWindow = ClockWindow(),  # noqa: B008 - frozen, and the same for everybody
+    ) -> None:
         self._pool = pool
         self._clock = clock
         self._lifetime = lifetime
+        self._window = window
 
     def decode(self, message: Message) -> JobRequested:
         """See `Stage`."""
@@ -42,6 +50,7 @@ class Admission:
                 [candidate_of(item) for item in items],
                 clock=self._clock,
                 lifetime=self._lifetime,
+                window=self._window,
             )
         if tracing.on():
             for decision in decisions.values():

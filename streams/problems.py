@@ -99,6 +99,11 @@ def may_need_file(body: bytes) -> bool:
     return state not in {*JobState} or state in _ENDS_WITH_FILE
 
 
+def limit_of(ended: JobChanged) -> dict[str, JsonValue]:
+    """Return the member that tells which limit refused a job, if one did."""
+    return {"limit": ended.limit.model_dump(mode="json")} if ended.limit else {}
+
+
 def problem_body(ended: JobChanged) -> bytes:
     """Return the file's bytes, which depend on the event alone."""
     problem = problems.problem_file(
@@ -108,5 +113,6 @@ def problem_body(ended: JobChanged) -> bytes:
         job_id=ended.job_id,
         state=ended.state,
         ended_at=ended.at.isoformat(),
+        **limit_of(ended),
     )
     return problem.encode()

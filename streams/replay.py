@@ -198,12 +198,16 @@ class Replay:
         for request in self._read(topics.JOB_REQUESTS, Event[JobRequested], start):
             story = stories.get(request.job_id)
             if story is not None and story.first.version == 1:
-                candidate = _as_decided(candidate_of(request), story.first)
+                candidate = _as_decided(candidate_of(request), story)
                 batches.setdefault(story.first.at, {})[request.job_id] = candidate
         for at, batch in sorted(batches.items()):
             with self._pool.connection() as conn:
                 decisions = decide_batch(
-                    conn, list(batch.values()), clock=_Past(at), lifetime=self._lifetime
+                    conn,
+                    list(batch.values()),
+                    clock=_Past(at),
+                    lifetime=self._lifetime,
+                    again=True,
                 )
                 for job_id, decision in decisions.items():
                     if isinstance(decision, Rejected):
@@ -303,15 +307,22 @@ class Replay:
                 continue
 
 
-def _as_decided(candidate: Candidate, told: JobChanged) -> Candidate:
+def _as_decided(candidate: Candidate, story: _Story) -> Candidate:
+    """Return the candidate such that it is decided as it was.
+
+    One that was in review goes there again, unless it was let through since.
+    """
+    told = story.first
+    if told.state is JobState.REVIEW:
+        return replace(candidate, review=story.last.state in {JobState.REVIEW, JobState.REJECTED})
     if told.state is not JobState.REJECTED or told.code is None:
         return candidate
-    return replace(candidate, facts=SourceProblem(told.code, told.detail))
+    return replace(candidate, facts=SourceProblem(told.code, told.detail, told.limit))
 
 
 def _same_ending(job: Job, told: JobChanged) -> Ending | None:
     """Return the ending that was told of, by whoever may end the job so from where it stands."""
-    for by in (told.by, Actor.CLIENT, Actor.SWEEPER):
+    for by in (told.by, Actor.CLIENT, Actor.OPERATOR, Actor.SWEEPER):
         ending = Ending(
             job.id, told.state, by, attempt=told.attempt, code=told.code, detail=told.detail
         )

@@ -97,6 +97,19 @@ def end(conn: Connection, endings: Collection[Ending], at: datetime) -> list[Job
     return [job_from_row(row) for row in ended]
 
 
+def queue_reviewed(conn: Connection, job_id: JobId, *, amount: int, unit: str, at: datetime) -> Job:
+    """Move a locked job from review into the line, at the price that holds at `at`."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        row = cursor.execute(
+            "UPDATE jobs SET state = 'queued', version = version + 1, amount = %s, unit = %s,"
+            " admitted_at = %s WHERE id = %s AND state = 'review' RETURNING " + COLUMNS,
+            (amount, unit, at, job_id),
+        ).fetchone()
+    if row is None:
+        raise LookupError(f"{job_id} was locked in review and is not there")
+    return job_from_row(row)
+
+
 def dispatch(conn: Connection, job_ids: Collection[JobId], at: datetime) -> list[Job]:
     """Move queued jobs to `dispatched`, each with a new attempt; return those that moved."""
     with conn.cursor(row_factory=dict_row) as cursor:

@@ -73,13 +73,15 @@ def decide_batch(
     clock: Clock,
     lifetime: timedelta,
     window: ClockWindow = ClockWindow(),  # noqa: B008 - frozen, and the same for everybody
+    again: bool = False,
 ) -> dict[JobId, Decision]:
     """Decide candidates, in the caller's one transaction and a fixed number of statements.
 
     The same candidate again, in this batch or a later one, changes nothing: its answer is
     `Known`. Shares of quotas and holds are given in the order of the batch, so that of one
     account's jobs the earlier ones get them. `lifetime` is how long a job may wait, unless it
-    says so. Raises `DecidedMeanwhileError`.
+    says so. Those who are decided `again`, after their rows were lost, are counted, but
+    limits and restrictions refuse none of them. Raises `DecidedMeanwhileError`.
 
     Locked until the transaction ends, in this order: accounts, shared; the months of their
     quotas; jobs; ledger accounts; facts.
@@ -89,6 +91,8 @@ def decide_batch(
     at = clock.now()
     once = {candidate.job_id: candidate for candidate in candidates}
     terms = _terms(conn, {candidate.account_id for candidate in once.values()}, at)
+    if again:
+        terms = {account_id: Terms(of.account) for account_id, of in terms.items()}
     offered = catalogue.load(conn, terms.keys(), at)
     resolved = {
         job_id: resolve(c, terms[c.account_id], offered, at=at, window=window)
@@ -109,7 +113,8 @@ def decide_batch(
     wanted = [
         _new_job(
             once[job_id],
-            refused.get(job_id, outcome),
+            outcome,
+            refused.get(job_id),
             share=shares.get(job_id),
             review=job_id in review,
             at=at,
@@ -157,7 +162,7 @@ def _asked(candidate: Candidate, priced: Priced, terms: Terms) -> Asked:
             candidate.requested_at,
             terms.account.time_zone,
         ),
-        terms.restricted.review,
+        candidate.review or terms.restricted.review,
     )
 
 
@@ -211,15 +216,17 @@ def _decision(job: Job) -> Decision:
 
 def _new_job(
     candidate: Candidate,
-    outcome: Priced | Refusal,
+    resolved: Priced | Refusal,
+    unallotted: Refusal | None,
     *,
     share: Share | None,
     review: bool,
     at: datetime,
     lifetime: timedelta,
 ) -> NewJob:
-    refusal = outcome if isinstance(outcome, Refusal) else None
-    paid = outcome if isinstance(outcome, Priced) and not review else None
+    refusal = resolved if isinstance(resolved, Refusal) else unallotted
+    # What waits for an operator is priced when it is let through.
+    priced = resolved if isinstance(resolved, Priced) and not review else None
     if refusal is not None:
         state = JobState.REJECTED
     else:
@@ -231,7 +238,7 @@ def _new_job(
         environment=ENVIRONMENT,
         retry_of=candidate.retry_of,
         preset=candidate.preset,
-        parameters=outcome.parameters,
+        parameters=resolved.parameters,
         bucket=candidate.bucket,
         source=candidate.source,
         source_bytes=candidate.source_bytes,
@@ -240,8 +247,8 @@ def _new_job(
         state=state,
         code=refusal.code if refusal else None,
         detail=refusal.detail if refusal else "",
-        amount=paid.amount if paid else None,
-        unit=paid.unit if paid else None,
+        amount=priced.amount if priced else None,
+        unit=priced.unit if priced else None,
         requested_at=candidate.requested_at,
         admitted_at=at,
         expires_at=candidate.expires_at or at + lifetime,

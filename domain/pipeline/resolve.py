@@ -24,6 +24,7 @@ class SourceProblem:
 
     code: ErrorCode
     detail: str
+    limit: LimitReached | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Candidate:
 
     Either `preset` names what is wanted or `parameters` says it. `facts` is the source's
     header, or why there is none. `listed`: it was found by a listing, however old it is.
+    `review`: it is to be held for review, whatever restricts its account.
     """
 
     job_id: JobId
@@ -49,6 +51,7 @@ class Candidate:
     expires_at: datetime | None = None
     priority: int = 0
     listed: bool = False
+    review: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ def resolve(
     if (refusal := _against_source(candidate, parameters, operation, terms)) is not None:
         return refusal
     if not isinstance(candidate.facts, Header):
-        return Refusal(candidate.facts.code, candidate.facts.detail, parameters)
+        problem = candidate.facts
+        return Refusal(problem.code, problem.detail, parameters, problem.limit)
     amount = catalogue.amount(operation.name, account.unit, candidate.facts.pixels)
     if amount is None:
         return Refusal(

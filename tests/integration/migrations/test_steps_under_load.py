@@ -130,7 +130,7 @@ def test_an_expanding_step_runs_while_the_code_of_before_works(
     assert load.longest_s < Patience().lock_s + 2
     with psycopg.connect(database.owner_url) as conn:
         indexes = conn.execute(
-            "SELECT indisvalid FROM pg_index WHERE indexrelid = 'jobs_by_priority'::regclass"
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = 'jobs_by_shade'::regclass"
         ).fetchall()
         limits = conn.execute("SELECT lock_s, statement_s FROM limits").fetchall()
     assert indexes == [(True,)]
