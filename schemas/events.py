@@ -222,6 +222,7 @@ class AbuseFound(EventData):
     version: int = Field(ge=0, lt=2**31, description="Of the rule's parameters")
     mode: Literal["shadow", "enforced"]
     severity: Literal["low", "medium", "high"]
+    level: int = Field(0, ge=0, lt=2**31, description="Which step of the rule's ladder, from 0")
     step: Literal["flag", "slow_down", "review", "suspend_operation", "suspend_account"]
     error: ShortText | None = Field(None, description="The rule itself failed, and how")
     samples: list[JobIdField] = Field(default_factory=list, max_length=3)
@@ -393,9 +394,9 @@ def job_changed(data: JobChanged) -> Event[JobChanged]:
 
 
 def abuse_found(data: AbuseFound, *, at: datetime) -> Event[AbuseFound]:
-    """Return the event that tells of a finding; of an account's, beside its other events."""
+    """Return the event of one step that a finding takes; an account's lie beside its others."""
     return Event[AbuseFound](
-        id=EventId(data.finding_id),
+        id=EventId(f"{data.finding_id}.{data.level}"),
         type=data.TYPE,
         subject=data.finding_id,
         time=at,
