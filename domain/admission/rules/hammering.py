@@ -1,7 +1,7 @@
 """Asking on and on after refusals.
 
-Each answer 429 says when to come again: who is refused as often as the plan allows requests at
-all, minute after minute, does not read it. A refused upload tells its sender only through a
+Each answer 429 says when to come again: who is refused three times as often as the plan allows
+requests at all, minute after minute, does not read it. A refused upload tells its sender only through a
 file, so one batch beyond a quota is no hammering; hours of it are.
 """
 
@@ -107,10 +107,10 @@ RULE = Rule(
     kinds=frozenset({SubjectKind.ACCOUNT}),
     parameters=HammeringParameters,
     judge=judge,
-    # As many refusals a minute as the plan allows requests.
+    # Three times as many refusals a minute as the plan allows requests.
     defaults={
-        "free": _setting(120, 5),
-        EVERY_OTHER: _setting(3_000, 50),
-        "enterprise": _setting(12_000, 500),
+        "free": _setting(360, 5),
+        EVERY_OTHER: _setting(9_000, 50),
+        "enterprise": _setting(36_000, 500),
     },
 )

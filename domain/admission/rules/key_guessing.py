@@ -1,7 +1,7 @@
 """Invalid keys from one network: somebody tries them out.
 
-One forgotten client with a revoked key asks often, with one key, and behind an address that
-many share most keys are valid.
+A forgotten client with a revoked key may ask every second, which is 600 in ten minutes; and behind
+an address that many share most keys are valid.
 """
 
 from datetime import timedelta
@@ -24,7 +24,8 @@ class KeyGuessingParameters(RuleParameters):
     """How many invalid keys, and which share of the network's requests."""
 
     window: Window = timedelta(minutes=10)
-    at_least: Count = 60
+    at_least: Count = 1_200
+    """Requests with a key that is not valid, the same or others."""
     share: Share = 0.5
 
 
@@ -51,7 +52,7 @@ def judge(known: Known, parameters: KeyGuessingParameters) -> Match | None:
 
 RULE = Rule(
     name="key_guessing",
-    says="many invalid keys come from one network",
+    says="requests with invalid keys come from one network, two a second and more",
     kinds=frozenset({SubjectKind.NETWORK}),
     parameters=KeyGuessingParameters,
     judge=judge,
@@ -59,7 +60,16 @@ RULE = Rule(
         EVERY_OTHER: Setting(
             KeyGuessingParameters(),
             Severity.MEDIUM,
-            Ladder((Rung(step=Step.SLOW_DOWN, expires_after=timedelta(hours=1)),)),
+            Ladder(
+                (
+                    Rung(step=Step.FLAG),
+                    Rung(
+                        step=Step.SLOW_DOWN,
+                        after=timedelta(minutes=5),
+                        expires_after=timedelta(hours=1),
+                    ),
+                )
+            ),
         )
     },
 )

@@ -12,7 +12,7 @@ def over(minutes: int, facts: Facts) -> dict[int, Facts]:
 
 
 @pytest.mark.parametrize(
-    ("plan", "limited"), [("free", 120), ("standard", 3_000), ("enterprise", 12_000)]
+    ("plan", "limited"), [("free", 360), ("standard", 9_000), ("enterprise", 36_000)]
 )
 def test_it_takes_so_many_refused_requests_in_eight_of_ten_minutes(plan: str, limited: int) -> None:
     each = Facts(requests=2 * limited, limited=limited)

@@ -10,18 +10,18 @@ def network(**counts: int) -> Known:
     return known(SubjectKind.NETWORK, "*", minutes={1: Facts(**counts)})
 
 
-def test_sixty_invalid_keys_in_ten_minutes_are_guesses() -> None:
-    assert not found(RULE, network(requests=59, invalid_keys=59))
-    assert found(RULE, network(requests=60, invalid_keys=60))
+def test_two_invalid_keys_a_second_for_ten_minutes_are_guesses() -> None:
+    assert not found(RULE, network(requests=1_199, invalid_keys=1_199))
+    assert found(RULE, network(requests=1_200, invalid_keys=1_200))
 
 
 def test_behind_an_address_of_many_most_keys_are_valid() -> None:
-    assert not found(RULE, network(requests=201, invalid_keys=100))
-    assert found(RULE, network(requests=200, invalid_keys=100))
+    assert not found(RULE, network(requests=4_001, invalid_keys=2_000))
+    assert found(RULE, network(requests=4_000, invalid_keys=2_000))
 
 
-def test_a_client_with_a_revoked_key_is_one_key_a_minute() -> None:
-    each = Facts(requests=60, invalid_keys=1)
+def test_a_client_that_asks_every_second_with_a_revoked_key_is_forgotten_and_no_guesser() -> None:
+    each = Facts(requests=60, invalid_keys=60)
     lasting = known(SubjectKind.NETWORK, "*", minutes=dict.fromkeys(range(1, 121), each))
     assert not found(RULE, lasting)
 
