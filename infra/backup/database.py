@@ -28,7 +28,15 @@ APPLICATION: Final = "picmend-backup"
 """How the connections of a backup or restore are called in pg_stat_activity."""
 
 # What the migrations themselves put into a fresh database.
-_SEEDED: Final = ("alembic_version", "operations", "presets", "prices")
+_SEEDED: Final = (
+    "abuse_rules",
+    "alembic_version",
+    "operations",
+    "plan_limits",
+    "plans",
+    "presets",
+    "prices",
+)
 
 _TABLES: Final = """
 SELECT c.relname FROM pg_class c
