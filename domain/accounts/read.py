@@ -1,5 +1,6 @@
 """The SQL by which accounts are looked at, for operators. Nothing is locked or changed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,3 +37,28 @@ def suspended_for(conn: Connection, account_id: AccountId) -> str | None:
         (account_id,),
     ).fetchone()
     return str(row[0]) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What rules against misuse are told of an account."""
+
+    plan: str
+    created_at: datetime
+
+
+def standings(conn: Connection, account_ids: Collection[str]) -> dict[str, Standing]:
+    """Return how accounts stand; those that there are not are missing."""
+    rows = conn.execute(
+        "SELECT id, plan, created_at FROM accounts WHERE id = ANY(%s)", (list(account_ids),)
+    ).fetchall()
+    return {id_: Standing(plan, created_at) for id_, plan, created_at in rows}
+
+
+def holders(conn: Connection, key_ids: Collection[str]) -> dict[str, AccountId]:
+    """Return whose API keys are, revoked ones too; those that there are not are missing."""
+    rows = conn.execute(
+        "SELECT id, account_id FROM credentials WHERE id = ANY(%s) AND kind = 'api_key'",
+        (list(key_ids),),
+    ).fetchall()
+    return {id_: AccountId(account_id) for id_, account_id in rows}

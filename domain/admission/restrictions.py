@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from psycopg import Connection
 
@@ -112,4 +113,75 @@ def lift(conn: Connection, finding_id: str, *, by: str, at: datetime) -> None:
         "UPDATE restrictions SET lifted_at = %s, lifted_by = %s"
         " WHERE finding_id = %s AND lifted_at IS NULL",
         (at, by, finding_id),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """One step against one subject; what is lifted, or over by `until`, is not in force."""
+
+    id: int
+    subject: Subject
+    operation: OperationName | None
+    step: Step
+    finding_id: str | None
+    reason: str
+    since: datetime
+    until: datetime | None
+    lifted_at: datetime | None
+    lifted_by: str | None
+
+
+def of_finding(conn: Connection, finding_id: str) -> list[Restriction]:
+    """Return all that a finding ever put in force, oldest first."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM restrictions WHERE finding_id = %s ORDER BY id", (finding_id,)
+    ).fetchall()
+    return [_restriction(row) for row in rows]
+
+
+def overdue(conn: Connection, at: datetime, limit: int) -> list[Restriction]:
+    """Return restrictions of findings whose time is over and that nobody lifted."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM restrictions WHERE lifted_at IS NULL AND until <= %s"
+        " AND finding_id IS NOT NULL ORDER BY subject, id LIMIT %s",
+        (at, limit),
+    ).fetchall()
+    return [_restriction(row) for row in rows]
+
+
+def lift_one(conn: Connection, restriction_id: int, *, by: str, at: datetime) -> None:
+    """Lift one restriction."""
+    conn.execute(
+        "UPDATE restrictions SET lifted_at = %s, lifted_by = %s"
+        " WHERE id = %s AND lifted_at IS NULL",
+        (at, by, restriction_id),
+    )
+
+
+def suspending(conn: Connection, account_id: str, at: datetime) -> tuple[str, str] | None:
+    """Return a finding by which an account as a whole is suspended, with the reason."""
+    row = conn.execute(
+        "SELECT finding_id, reason FROM restrictions WHERE kind = 'account' AND subject = %s"
+        " AND step = 'suspend_account' AND finding_id IS NOT NULL"
+        " AND lifted_at IS NULL AND (until IS NULL OR until > %s)"
+        " ORDER BY until DESC NULLS FIRST LIMIT 1",
+        (account_id, at),
+    ).fetchone()
+    return (row[0], row[1]) if row else None
+
+
+_COLUMNS = (
+    "id, kind, subject, operation, step, finding_id, reason, since, until, lifted_at, lifted_by"
+)
+
+
+def _restriction(row: tuple[Any, ...]) -> Restriction:
+    id_, kind, subject, operation, step, *rest = row
+    return Restriction(
+        id_,
+        Subject(SubjectKind(kind), subject),
+        OperationName(operation) if operation else None,
+        Step(step),
+        *rest,
     )
