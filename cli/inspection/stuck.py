@@ -15,6 +15,7 @@ from cli.books import print_json, print_table, transaction
 from cli.context import EXIT_FAILED, EXIT_NO_STACK, fail, load_settings
 from cli.inspection.surroundings import cause_of, look
 from cli.inspection.uploads import Lost, Patience, still_without_job, without_job
+from domain.jobs import workers
 from domain.pipeline.stuck import Cause, Stuck, StuckCode, Thresholds, stuck
 from infra.clock import SystemClock
 from infra.kafka import BrokerUnavailableError
@@ -121,7 +122,9 @@ def _settled(settings: Settings, limits: Thresholds, *, watch_s: float) -> list[
 
 def _ask(settings: Settings, limits: Thresholds) -> list[Stuck]:
     with transaction(settings) as conn:
-        return stuck(conn, caps=caps(settings), now=_CLOCK.now(), limits=limits)
+        now = _CLOCK.now()
+        live = workers.caps(workers.live_slots(conn, now), least=caps(settings))
+        return stuck(conn, caps=live.operations, now=now, limits=limits)
 
 
 def _uploads(settings: Settings, age: timedelta, *, quiet: bool) -> list[Stuck]:

@@ -1,20 +1,17 @@
-"""The SQL of the line of waiting jobs."""
+"""The SQL of the line of waiting jobs, and of what is with the workers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
 from psycopg import Connection
+from psycopg.rows import dict_row
 
+from domain.jobs.model import Job
+from domain.jobs.rows import COLUMNS, job_from_row
 from schemas.ids import JobId
 from schemas.operations import OperationName
 
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job in the line, and whose it is."""
-
-    id: JobId
-    account_id: str
+InFlight = Mapping[tuple[OperationName, str], int]
+"""Jobs with the workers, dispatched or running, by operation and account."""
 
 
 def operations_waiting(conn: Connection) -> list[OperationName]:
@@ -27,28 +24,19 @@ def operations_waiting(conn: Connection) -> list[OperationName]:
     return [OperationName(name) for (name,) in rows]
 
 
-def in_flight(conn: Connection, operation: OperationName) -> int:
-    """Return how many jobs of an operation are with the workers."""
-    row = conn.execute(
-        "SELECT count(*) FROM jobs WHERE operation = %s AND state IN ('dispatched', 'running')",
-        (operation,),
-    ).fetchone()
-    return int(row[0]) if row else 0
+def in_flight(conn: Connection) -> InFlight:
+    """Return what is with the workers. Reads as many rows as are in flight."""
+    rows = conn.execute(
+        "SELECT operation, account_id, count(*) FROM jobs"
+        " WHERE state IN ('dispatched', 'running') GROUP BY operation, account_id"
+    ).fetchall()
+    return {(OperationName(operation), account): count for operation, account, count in rows}
 
 
-def next_in_line(
-    conn: Connection,
-    operation: OperationName,
-    *,
-    after_account: str,
-    barred: Sequence[str],
-    limit: int,
-) -> list[Waiting]:
-    """Return which jobs are next, taking accounts in turn.
+def accounts_waiting(conn: Connection, operation: OperationName) -> list[str]:
+    """Return the accounts that have jobs waiting, in order.
 
-    First one job of each account behind `after_account`, then of those before it, then the
-    second job of each, and so on; `barred` accounts are left out.
-    Reads `limit` index entries per account that has work waiting, however long its line is.
+    Reads one index entry for each, however long its line is.
     """
     rows = conn.execute(
         "WITH RECURSIVE waiting (account_id) AS ("
@@ -59,18 +47,58 @@ def next_in_line(
         "  AND j.operation = %(operation)s AND j.account_id > w.account_id"
         "  ORDER BY j.account_id LIMIT 1)"
         " FROM waiting w WHERE w.account_id IS NOT NULL)"
-        " SELECT line.id, w.account_id FROM waiting w"
-        " CROSS JOIN LATERAL (SELECT j.id, row_number() OVER (ORDER BY j.seq) AS place"
-        "  FROM (SELECT id, seq FROM jobs WHERE state = 'queued'"
-        "   AND operation = %(operation)s AND account_id = w.account_id"
-        "   ORDER BY seq LIMIT %(limit)s) j) line"
-        " WHERE w.account_id IS NOT NULL AND w.account_id <> ALL(%(barred)s)"
-        " ORDER BY line.place, w.account_id <= %(after)s, w.account_id LIMIT %(limit)s",
-        {
-            "operation": operation,
-            "limit": limit,
-            "barred": list(barred),
-            "after": after_account,
-        },
+        " SELECT account_id FROM waiting WHERE account_id IS NOT NULL",
+        {"operation": operation},
     ).fetchall()
-    return [Waiting(JobId(job), account) for job, account in rows]
+    return [account for (account,) in rows]
+
+
+def heads(
+    conn: Connection, operation: OperationName, wanted: Mapping[str, int]
+) -> dict[str, list[JobId]]:
+    """Return up to so many jobs from the head of each account's line, in order.
+
+    Of a higher priority first, then the oldest. One whose line is shorter has fewer.
+    """
+    rows = conn.execute(
+        "SELECT w.account_id, line.id FROM unnest(%s::text[], %s::int[]) AS w (account_id, jobs)"
+        " CROSS JOIN LATERAL (SELECT id, priority, seq FROM jobs WHERE state = 'queued'"
+        "  AND operation = %s AND account_id = w.account_id"
+        "  ORDER BY priority DESC, seq LIMIT w.jobs) line"
+        " ORDER BY w.account_id, line.priority DESC, line.seq",
+        (list(wanted), list(wanted.values()), operation),
+    ).fetchall()
+    found: dict[str, list[JobId]] = {}
+    for account, job_id in rows:
+        found.setdefault(account, []).append(JobId(job_id))
+    return found
+
+
+def whose(
+    conn: Connection, job_ids: Collection[JobId]
+) -> dict[JobId, tuple[str, OperationName | None]]:
+    """Return of each job whose it is, and its operation: neither ever changes."""
+    rows = conn.execute(
+        "SELECT id, account_id, operation FROM jobs WHERE id = ANY(%s)", (list(job_ids),)
+    ).fetchall()
+    return {
+        JobId(job_id): (account, OperationName(operation) if operation else None)
+        for job_id, account, operation in rows
+    }
+
+
+def requeue_suspended(
+    conn: Connection, suspended: Sequence[tuple[str, OperationName]], *, limit: int
+) -> list[Job]:
+    """Move dispatched jobs of accounts' suspended operations back to `queued`."""
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "WITH chosen AS (SELECT jobs.id FROM jobs"
+            " JOIN unnest(%s::text[], %s::text[]) AS s (account_id, operation)"
+            " ON jobs.account_id = s.account_id AND jobs.operation = s.operation"
+            " WHERE state = 'dispatched' ORDER BY jobs.id LIMIT %s FOR UPDATE OF jobs SKIP LOCKED)"
+            " UPDATE jobs SET state = 'queued', version = version + 1, dispatched_at = NULL"
+            " FROM chosen WHERE jobs.id = chosen.id RETURNING " + COLUMNS,
+            ([account for account, _ in suspended], [name for _, name in suspended], limit),
+        ).fetchall()
+    return [job_from_row(row) for row in rows]

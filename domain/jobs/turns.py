@@ -15,6 +15,9 @@ from typing import Final
 _ROUND: Final = 10**12
 """The stride of weight 1, so that strides are integers to better than a millionth."""
 
+UNLIMITED: Final = 2**31 - 1
+"""More places than there will be jobs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contender:

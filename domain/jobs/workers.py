@@ -33,14 +33,14 @@ class Caps:
     in_all: int
 
 
-def caps(live: Slots, *, least: Slots) -> Caps:
-    """Return the caps for the slots of all live workers together.
+def caps(live: Slots, *, least: Mapping[OperationName, int]) -> Caps:
+    """Return the caps for the slots of all live workers together, none under `least`.
 
-    Never under what one worker with `least` slots is given: there may be workers that do not
-    tell of themselves, and the first one is to find work.
+    That is what one worker would be given: there may be workers that do not tell of themselves,
+    and the first one is to find work.
     """
     each = {
-        operation: SLOTS_TO_CAP * max(live.get(operation, 0), least.get(operation, 0))
+        operation: max(SLOTS_TO_CAP * live.get(operation, 0), least.get(operation, 0))
         for operation in {*live, *least}
     }
     return Caps(each, sum(each.values()))

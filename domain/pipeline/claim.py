@@ -1,16 +1,20 @@
 """How a worker gets and keeps a job: claim and lease."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from psycopg import Connection
 
 from domain.accounts import store as accounts
+from domain.admission import restrictions
+from domain.admission.restrictions import FREE, Restricted
+from domain.jobs import queue
 from domain.jobs import store as jobs
 from domain.jobs.model import Job
 from domain.pipeline.record import record
 from infra.clock import Clock
 from schemas.ids import JobId
+from schemas.operations import OperationName
 from schemas.states import Actor
 
 
@@ -25,15 +29,21 @@ def claim_batch(
     """Move dispatched attempts to `running` for `worker`, and return those that are its own.
 
     The others are to be skipped: another attempt is current, the job has ended or expired,
-    or its account may not run. The accounts are locked first, so that nothing starts after
-    a suspension has committed.
+    its account may not run, or its operation is suspended for that account. The accounts are
+    locked first and what is in force is read behind that, so that nothing starts after a
+    suspension has committed.
     """
-    job_ids = {job_id for job_id, _ in attempts}
-    locked = accounts.lock_shared(conn, jobs.accounts_of(conn, job_ids))
+    whose = queue.whose(conn, [job_id for job_id, _ in attempts])
+    locked = accounts.lock_shared(conn, {account for account, _ in whose.values()})
     at = clock.now()
+    restricted = restrictions.in_force(conn, locked, at)
     claimed = jobs.claim(
         conn,
-        attempts,
+        [
+            (job_id, attempt)
+            for job_id, attempt in attempts
+            if not _suspended(restricted, whose.get(job_id))
+        ],
         accounts=[account.id for account in locked.values() if account.may_run],
         worker=worker,
         lease_until=at + lease,
@@ -41,6 +51,15 @@ def claim_batch(
     )
     record(conn, claimed, by=Actor.WORKER, at=at)
     return claimed
+
+
+def _suspended(
+    restricted: Mapping[str, Restricted], whose: tuple[str, OperationName | None] | None
+) -> bool:
+    if whose is None:
+        return False
+    account, operation = whose
+    return operation in restricted.get(account, FREE).suspended
 
 
 def renew_leases(

@@ -1,6 +1,7 @@
 """Jobs that do not move although they should, and why, as far as the database tells."""
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,6 +12,7 @@ from domain.accounts import store as accounts
 from domain.billing import service as billing
 from domain.jobs import outbox, queue, waits
 from domain.jobs.waits import Wait
+from domain.pipeline.contend import contending
 from schemas.ids import JobId
 from schemas.operations import OperationName
 
@@ -87,7 +89,7 @@ def stuck(
     relay_behind = unsent is not None and now - unsent > limits.ended
     relay = Cause.RELAY_BEHIND if relay_behind else None
     found = [
-        *_not_dispatched(conn, caps, barred, before=now - limits.queued),
+        *_not_dispatched(conn, caps, now=now, before=now - limits.queued),
         *(
             _stuck(
                 StuckCode.NOT_CLAIMED,
@@ -114,20 +116,31 @@ def stuck(
 
 
 def _not_dispatched(
-    conn: Connection,
-    caps: Mapping[OperationName, int],
-    barred: Collection[str],
-    *,
-    before: datetime,
+    conn: Connection, caps: Mapping[OperationName, int], *, now: datetime, before: datetime
 ) -> list[Stuck]:
-    """Return what waits in line though a place is free, and its account may run."""
-    free = {op: cap - queue.in_flight(conn, op) for op, cap in caps.items()}
+    """Return what waits in line though a place is free, and its account may have one more."""
+    flying = queue.in_flight(conn)
+    taken: Counter[OperationName] = Counter()
+    for (operation, _), jobs in flying.items():
+        taken[operation] += jobs
+    waiting = waits.queued(conn, before=before)
+    able = {
+        (operation, account)
+        for operation, cap in caps.items()
+        if taken[operation] < cap
+        for account, contender in contending(
+            conn,
+            operation,
+            sorted({wait.account_id for wait in waiting if wait.operation == operation}),
+            flying,
+            now,
+        ).items()
+        if contender.places > 0
+    }
     return [
         _stuck(StuckCode.NOT_DISPATCHED, wait, None)
-        for wait in waits.queued(conn, before=before)
-        if wait.account_id not in barred
-        and wait.operation is not None
-        and free.get(OperationName(wait.operation), 0) > 0
+        for wait in waiting
+        if (wait.operation, wait.account_id) in able
     ]
 
 

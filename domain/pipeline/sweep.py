@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from psycopg import Connection
 
 from domain.accounts import store as accounts
-from domain.jobs import store
+from domain.admission import restrictions
+from domain.jobs import queue, store
 from domain.jobs.model import Ending, Job
 from domain.pipeline.end import end_batch
 from domain.pipeline.record import record
@@ -58,12 +59,16 @@ def _last_loss(job: Job) -> Ending | None:
 def sweep_unclaimed(conn: Connection, *, clock: Clock) -> Swept:
     """Put jobs back in line that were dispatched and that no worker claims.
 
-    Those of a suspended account at once: they would take up the operation's places in flight.
+    Those of a suspended account, or of an operation that is suspended for theirs, at once: they
+    would take up the operation's places in flight.
     """
     at: datetime = clock.now()
     again = store.requeue_unclaimed(
         conn, at - UNCLAIMED_AFTER, barred=accounts.barred(conn), limit=BATCH
     )
+    suspended = restrictions.suspended_operations(conn, at)
+    if suspended:
+        again += queue.requeue_suspended(conn, sorted(suspended), limit=BATCH)
     record(conn, again, by=Actor.SWEEPER, at=at)
     return Swept(requeued=len(again), ended=0)
 

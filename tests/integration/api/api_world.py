@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -27,6 +28,7 @@ from domain.billing import service as billing
 from domain.billing.model import Usage
 from domain.jobs import store as jobs
 from domain.jobs.model import Ending, Job, Result, result_key
+from domain.jobs.turns import EVEN
 from domain.pipeline.claim import claim_batch
 from domain.pipeline.dispatch import dispatch
 from domain.pipeline.end import end_batch
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from infra.stack.isolation import Bucket
 
 CLOCK = SystemClock()
+ADDRESSES = (f"10.{n // 256}.{n % 256}.7" for n in count())
+"""For `X-Forwarded-For`: each is in a network where nobody was before."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,7 @@ class World:
         """Bring a queued job to `running`, as dispatcher and worker do."""
         with self.connect() as conn:
             for operation in OperationName:
-                dispatch(conn, operation, cap=1_000_000, after_account="", clock=CLOCK)
+                dispatch(conn, operation, cap=1_000_000, turns=EVEN, clock=CLOCK)
         self.claim(job_id)
 
     def claim(self, job_id: str) -> None:

@@ -13,17 +13,21 @@ import psycopg
 
 from domain.accounts import service as accounts
 from domain.accounts.model import AccountKind
+from domain.admission.facts import Subject, SubjectKind
+from domain.admission.restrictions import Step
 from domain.billing import checks
 from domain.billing import service as billing
 from domain.billing.model import UsageOutcome
 from domain.jobs import outbox, store
 from domain.jobs.model import Ending, Header, Job, Result, StoredObject
+from domain.jobs.turns import EVEN, Turns
 from domain.pipeline.claim import claim_batch
 from domain.pipeline.decide import Admitted, Decision, decide_batch
 from domain.pipeline.dispatch import Turn, dispatch
 from domain.pipeline.end import end_batch
 from domain.pipeline.enrol import enrol
 from domain.pipeline.resolve import Candidate
+from domain.pipeline.restrain import restrain
 from schemas import topics
 from schemas.errors import ErrorCode
 from schemas.events import Event, JobChanged, UsageRecorded, WorkDispatched
@@ -87,6 +91,51 @@ class World:
         accounts.resume(self.conn, account_id, by="ops", at=self.clock.now())
         self.conn.commit()
 
+    def restrain(
+        self,
+        account_id: AccountId,
+        step: Step,
+        *,
+        operation: OperationName | None = None,
+        until: datetime | None = None,
+        conn: psycopg.Connection | None = None,
+    ) -> None:
+        """Put a step in force against an account; commits, unless a connection is given."""
+        restrain(
+            conn or self.conn,
+            Subject(SubjectKind.ACCOUNT, account_id),
+            step,
+            operation=operation,
+            finding_id=None,
+            reason="test",
+            by="ops",
+            until=until,
+            clock=self.clock,
+        )
+        if conn is None:
+            self.conn.commit()
+
+    def lift(self, account_id: AccountId) -> None:
+        """Lift what is in force against an account beside its suspension as a whole."""
+        self.conn.execute(
+            "UPDATE restrictions SET lifted_at = %s, lifted_by = 'ops' WHERE subject = %s",
+            (self.clock.now(), account_id),
+        )
+        self.conn.commit()
+
+    def limit_in_flight(
+        self, account_id: AccountId, value: int | None, *, operation: str = "*"
+    ) -> None:
+        """Limit an account's jobs in flight to another number than its plan's; None: not at all."""
+        at = self.clock.now()
+        self.conn.execute(
+            "INSERT INTO quota_overrides"
+            " (account_id, operation, quota, value, starts_at, reason, by, at)"
+            " VALUES (%s, %s, 'jobs_in_flight', %s, %s, 'test', 'ops', %s)",
+            (account_id, operation, value, at, at),
+        )
+        self.conn.commit()
+
     def candidate(self, account_id: str, preset: str = "identity") -> Candidate:
         """Return a new upload of a picture of 40x30 pixels."""
         key = f"in/{account_id}/{preset}/{next(self._numbers)}.png"
@@ -117,9 +166,9 @@ class World:
         return [candidate.job_id for candidate in candidates]
 
     def dispatch(
-        self, cap: int = 1000, after: str = "", operation: OperationName = IDENTITY
+        self, cap: int = 1000, turns: Turns = EVEN, operation: OperationName = IDENTITY
     ) -> Turn:
-        turn = dispatch(self.conn, operation, cap=cap, after_account=after, clock=self.clock)
+        turn = dispatch(self.conn, operation, cap=cap, turns=turns, clock=self.clock)
         self.conn.commit()
         return turn
 
@@ -131,7 +180,8 @@ class World:
     def running(self, account_id: AccountId, count: int = 1) -> list[JobId]:
         """Return so many new jobs of an account whose first attempt runs."""
         job_ids = self.admit(account_id, count)
-        self.dispatch()
+        while self.dispatch().dispatched:
+            pass
         assert sorted(self.claim(*((job_id, 1) for job_id in job_ids))) == sorted(job_ids)
         return job_ids
 

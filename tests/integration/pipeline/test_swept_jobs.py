@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from domain.admission.restrictions import Step
 from domain.billing import service as billing
 from domain.billing.model import Balance
 from domain.pipeline import sweep
@@ -12,8 +13,9 @@ from domain.pipeline.cancel import cancel
 from domain.pipeline.sweep import Swept, sweep_expired, sweep_leases, sweep_unclaimed
 from schemas.errors import ErrorCode
 from schemas.ids import JobId
+from schemas.operations import OperationName
 from schemas.states import Actor, JobState
-from tests.integration.pipeline.pipeline_world import LEASE, WEEK, World, success
+from tests.integration.pipeline.pipeline_world import IDENTITY, LEASE, WEEK, World, success
 
 SECOND = timedelta(seconds=1)
 Sweep = Callable[..., Swept]
@@ -99,6 +101,25 @@ def test_what_nobody_claims_for_ten_minutes_is_back_in_line(world: World) -> Non
     run_again(world, unclaimed)
 
 
+def test_unclaimed_jobs_of_a_suspended_operation_are_back_in_line_at_once(world: World) -> None:
+    account, other = world.account(), world.account()
+    waiting, free = world.admit(account, 2), world.admit(other)
+    (of_another_operation,) = world.admit(account, preset="upscale-fast-x4")
+    world.dispatch()
+    world.dispatch(operation=OperationName.UPSCALE)
+    world.claim((waiting[1], 1))
+    world.restrain(account, Step.SUSPEND_OPERATION, operation=IDENTITY)
+
+    assert swept(world, sweep_unclaimed) == Swept(requeued=1, ended=0)
+
+    assert world.states(*waiting, *free, of_another_operation) == [
+        "queued",
+        "running",
+        "dispatched",
+        "dispatched",
+    ]
+
+
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.DISPATCHED])
 def test_a_waiting_job_expires_free_of_charge(world: World, state: JobState) -> None:
     account = world.account(funds=5)
@@ -140,6 +161,7 @@ def test_jobs_that_somebody_holds_locked_are_left_for_the_next_turn(world: World
 
 def test_a_turn_is_bounded_and_the_next_goes_on(world: World) -> None:
     account = world.account()
+    world.limit_in_flight(account, None)
     world.running(account, sweep.BATCH + 7)
     world.clock.move(LEASE + SECOND)
 

@@ -10,6 +10,7 @@ import psycopg
 
 from domain.billing import service as billing
 from domain.billing.model import AlreadyRecorded, Balance
+from domain.jobs.turns import EVEN
 from domain.pipeline.cancel import JobEndedError, cancel
 from domain.pipeline.claim import claim_batch
 from domain.pipeline.dispatch import dispatch
@@ -94,7 +95,7 @@ class Hand:
         some = self._chance.sample(self._job_ids, 12)
         match name:
             case "dispatch":
-                return dispatch(conn, IDENTITY, cap=40, after_account="", clock=clock).dispatched
+                return dispatch(conn, IDENTITY, cap=40, turns=EVEN, clock=clock).dispatched
             case "claim":
                 attempts = [(job_id, self._chance.randint(1, 3)) for job_id in some]
                 worker = f"w-{id(self)}"

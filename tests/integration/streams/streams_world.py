@@ -17,6 +17,7 @@ from domain.accounts.model import AccountKind
 from domain.billing import service as billing
 from domain.jobs import store as jobs
 from domain.jobs.model import Job
+from domain.jobs.turns import EVEN
 from domain.pipeline.claim import claim_batch, renew_leases
 from domain.pipeline.decide import decide_batch
 from domain.pipeline.dispatch import dispatch
@@ -92,7 +93,7 @@ class World:
 
     def dispatch(self, cap: int = 1000) -> None:
         with self.pool.connection() as conn:
-            dispatch(conn, OperationName.IDENTITY, cap=cap, after_account="", clock=self.clock)
+            dispatch(conn, OperationName.IDENTITY, cap=cap, turns=EVEN, clock=self.clock)
 
     def claim(self, *job_ids: JobId) -> None:
         attempts = [(job.id, job.attempt) for job in map(self.job, job_ids)]
