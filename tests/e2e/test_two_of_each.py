@@ -1,34 +1,14 @@
 """Several processes of a kind on one system: they share the work, and one takes over."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from infra import ready
 from infra.stack import Running
-from tests.e2e.customer import customer_of, picture, wait_until
+from tests.e2e.beside import one_more
+from tests.e2e.customer import customer_of, picture
 
 JOBS = 100
-
-
-@contextmanager
-def one_more(system: Running, module: str, place: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run another process beside the supervised ones, ready."""
-    told = place / f"{module}.ready"
-    env = {**os.environ, **system.environment, ready.VARIABLE: str(told)}
-    with (place / f"{module}.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", module], env=env, stderr=log)  # noqa: S603 - our own module
-    try:
-        wait_until(told.exists, within_s=60, what=f"{module} ready")
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.mark.parametrize("killed", ["streams", "worker"])
