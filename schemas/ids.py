@@ -86,6 +86,11 @@ def new_upload_id() -> UploadId:
     return UploadId("upl_" + _base32(secrets.token_bytes(20)))
 
 
+def new_finding_id() -> str:
+    """Return a fresh random id for a finding."""
+    return "fnd_" + _base32(secrets.token_bytes(20))
+
+
 def requested_event_id(job: JobId) -> EventId:
     """Return the id of the event that asks for a job."""
     return EventId(f"{job}.requested")

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Final
 
@@ -18,6 +18,8 @@ REMEMBERED: Final = 500_000
 """Buckets and sightings that are kept, of about 250 bytes each; the subjects that were not
 judged for the longest time are forgotten first."""
 
+_DAY: Final = timedelta(days=1)
+_JOBS_FRESH: Final = timedelta(minutes=10)
 _AT_ONCE: Final = 25
 """Subjects whose history is read by one statement: up to 28 days of minutes each."""
 
@@ -83,6 +85,11 @@ class Remembered:
         """Return what was before the sightings of a key that are known one by one."""
         return _with(self.past, [s for s in self.sightings if s.hour < begins(until)])
 
+    def jobs_between(self, since: datetime, end: datetime) -> int:
+        """Return how many jobs there were in a time."""
+        parts = (self.hours, self.minutes)
+        return sum(b.facts.jobs for part in parts for b in _between(part, since, end))
+
     def forget(self, kind: SubjectKind) -> None:
         """Sum up, and forget, what is too old to be asked for one by one."""
         since = begins(self.newest) - HOUR
@@ -110,10 +117,12 @@ class Memory:
         self._limit = limit
         self._size = 0
         self._subjects: OrderedDict[Subject, Remembered] = OrderedDict()
+        self._idle: dict[str, tuple[datetime, int]] = {}
 
     def clear(self) -> None:
         """Forget everything."""
         self._subjects.clear()
+        self._idle.clear()
         self._size = 0
 
     def get(self, subject: Subject) -> Remembered | None:
@@ -144,6 +153,33 @@ class Memory:
             self._subjects.move_to_end(subject)
         while self._size > self._limit and len(self._subjects) > len(changed):
             self._size -= self._subjects.popitem(last=False)[1].size
+
+    def jobs_of_a_day(self, conn: Connection, until: Mapping[str, datetime]) -> dict[str, int]:
+        """Return how many jobs accounts had in the 24 hours before, each before a moment.
+
+        Of an account that is not remembered, so that nothing of it has changed lately, it may be
+        what was read `_JOBS_FRESH` ago.
+        """
+        found: dict[str, int] = {}
+        unknown: dict[str, datetime] = {}
+        for account_id, end in until.items():
+            own = self._subjects.get(Subject(SubjectKind.ACCOUNT, account_id))
+            read = self._idle.get(account_id)
+            if own is not None:
+                found[account_id] = own.jobs_between(end - _DAY, end)
+            elif read is not None and abs(end - read[0]) < _JOBS_FRESH:
+                found[account_id] = read[1]
+            else:
+                unknown[account_id] = end
+        if unknown:
+            if len(self._idle) > self._limit:
+                self._idle.clear()
+            end = max(unknown.values())
+            read_now = store.jobs_within(conn, unknown, end - _DAY, end)
+            for account_id in unknown:
+                found[account_id] = read_now.get(account_id, 0)
+                self._idle[account_id] = (end, found[account_id])
+        return found
 
     def _refresh(self, conn: Connection, changed: Mapping[Subject, Collection[datetime]]) -> None:
         if not changed:

@@ -85,6 +85,19 @@ def page(
     return [job_from_row(row) for row in rows]
 
 
+def asked_within(
+    conn: Connection, account_id: str, since: datetime, end: datetime, limit: int
+) -> list[JobId]:
+    """Return some of the jobs that an account asked for in a time, of its last 2,000 jobs."""
+    rows = conn.execute(
+        "SELECT id FROM (SELECT id, requested_at FROM jobs WHERE account_id = %s"
+        " ORDER BY seq DESC LIMIT 2000) AS newest"
+        " WHERE requested_at >= %s AND requested_at < %s LIMIT %s",
+        (account_id, since, end, limit),
+    ).fetchall()
+    return [JobId(row[0]) for row in rows]
+
+
 def counts(conn: Connection, account_id: str, source_prefix: str) -> JobCounts:
     """Count an account's jobs whose source's key begins so."""
     rows = conn.execute(
