@@ -63,9 +63,12 @@ def upgrade(
     tell: Tell | None = None,
     patience: Patience | None = None,
     steps: Sequence[Path] = (STEPS,),
+    to: str = "head",
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Bring the database at `url` to the newest schema; nothing happens if it is there.
+    """Bring the database at `url` to the newest schema, or to the version `to`.
+
+    Nothing happens if it is there.
 
     `url` is that of the schema's owner. Several processes may do this at once: one works,
     the others wait for it. Each step is one transaction, so a step that fails leaves the
@@ -79,7 +82,7 @@ def upgrade(
     config = _config(url, report, allowed, steps)
     for pause in [*allowed.pauses(), None]:
         try:
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
         except DBAPIError as error:
             match error.orig:
                 case errors.LockNotAvailable():

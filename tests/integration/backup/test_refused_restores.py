@@ -14,6 +14,7 @@ from domain.pipeline.enrol import enrol
 from infra.backup import NotEmptyError, ToolError, database, manifest
 from infra.backup.put_back import put_back
 from infra.clock import SystemClock
+from infra.migrations import upgrade
 from infra.stack.isolation import own_database
 
 if TYPE_CHECKING:
@@ -153,9 +154,11 @@ def test_what_guards_the_ledger_is_back_after_a_load(copy: Path, fresh: Database
 def test_a_backup_of_an_older_schema_is_brought_to_the_newest(
     copy: Path, fresh: Database, tmp_path: Path
 ) -> None:
-    add = "UPDATE alembic_version SET version_num = '0002'"
     with psycopg.connect(fresh.owner_url) as conn:
-        conn.execute(add)
+        conn.execute("DROP SCHEMA public CASCADE")
+        conn.execute("CREATE SCHEMA public")
+        conn.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
+    upgrade(fresh.owner_url, to="0002")
     older = tmp_path / "older"
     manifest.begin(older)
     with database.moment(fresh.owner_url) as moment:
