@@ -10,6 +10,7 @@ from api import documented, problems, services
 from api.measured import Measured
 from api.routers import health, jobs, money, reference, uploads
 from api.services import Services
+from api.visits import Visited
 
 VERSION = "1"
 
@@ -31,6 +32,7 @@ def create_app(open_services: Callable[[], AbstractContextManager[Services]]) ->
         docs_url=None,
         redoc_url=None,
     )
+    app.add_middleware(Visited)
     app.add_middleware(Measured)
     routers = (jobs.router, uploads.router, money.router, reference.router, health.router)
     for router in routers:

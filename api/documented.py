@@ -18,11 +18,14 @@ _OUTSIDE: Final[tuple[type[BaseModel], ...]] = (Problem, UploadRequest, JobReque
 ALWAYS: Final = (ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.INTERNAL_ERROR)
 """What any request may meet that needs a server."""
 
-CALLED: Final = (ErrorCode.UNAUTHENTICATED, *ALWAYS)
+CALLED: Final = (ErrorCode.UNAUTHENTICATED, ErrorCode.RATE_LIMITED, *ALWAYS)
 """What any request with an API key may meet."""
 
 REFUSALS: Final = (
     ErrorCode.ACCOUNT_SUSPENDED,
+    ErrorCode.OPERATION_SUSPENDED,
+    ErrorCode.QUOTA_EXCEEDED,
+    ErrorCode.QUEUE_FULL,
     ErrorCode.INSUFFICIENT_BALANCE,
     ErrorCode.PRESET_UNKNOWN,
     ErrorCode.EMPTY_OBJECT,

@@ -2,6 +2,7 @@
 
 ApiError
 ├── UnauthenticatedError         no API key, or one that is not valid (any more)
+├── RateLimitedError             too many requests; says when to come again
 ├── NotFoundError                nothing here that this account may see
 ├── RequestInvalidError          fields that are wrong, each named
 │   └── ParametersInvalidError   of an operation's parameters
@@ -41,6 +42,16 @@ class UnauthenticatedError(ApiError):
     """The request carries no valid API key."""
 
     code = ErrorCode.UNAUTHENTICATED
+
+
+class RateLimitedError(ApiError):
+    """Requests come too fast: another may come after `retry_after_s`."""
+
+    code = ErrorCode.RATE_LIMITED
+
+    def __init__(self, detail: str, *, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class NotFoundError(ApiError):

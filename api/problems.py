@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -13,12 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match, Route
 
-from api.errors import ApiError
+from api.errors import ApiError, RateLimitedError
+from api.rate_headers import whole_seconds
+from api.services import services_of
+from api.visits import refused
 from domain.pipeline.cancel import JobEndedError
 from domain.pipeline.retry import NotRetryableError
 from domain.pipeline.submit import IdempotencyConflictError, RefusedError
 from infra import logs, metrics
 from infra.stored_objects import StoreError
+from schemas.decisions import LimitReached
 from schemas.errors import ErrorCode, http_status
 from schemas.problems import MEDIA_TYPE, FieldError, problem
 from schemas.texts import negotiate
@@ -35,11 +40,15 @@ class Told:
     detail: str
     errors: tuple[FieldError, ...] = ()
     members: Mapping[str, JsonValue] = field(default_factory=dict)
+    retry: int | datetime | None = None
+    """When to try again: after so many seconds, or from a time on."""
 
 
 def told(error: Exception) -> Told:
     """Return what to tell of an error. What is not known here is an internal error."""
     match error:
+        case RateLimitedError():
+            return Told(error.code, error.detail, retry=error.retry_after_s)
         case ApiError():
             return Told(error.code, error.detail, error.errors, error.members)
         case RefusedError() | IdempotencyConflictError() | JobEndedError() | NotRetryableError():
@@ -65,6 +74,7 @@ def respond(request: Request, error: Exception, routes: Sequence[BaseRoute]) -> 
     """
     what = told(error)
     metrics.API_REFUSALS.labels(what.code).inc()
+    refused(request, what.code)
     locale = negotiate(request.headers.get("accept-language"))
     body = problem(
         what.code,
@@ -81,7 +91,7 @@ def respond(request: Request, error: Exception, routes: Sequence[BaseRoute]) -> 
         status_code=body.status,
         media_type=MEDIA_TYPE,
         headers={"Content-Language": locale.tag, "Vary": "Accept-Language"}
-        | _headers(request, what.code, routes),
+        | _headers(request, what, routes),
     )
 
 
@@ -108,14 +118,21 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         app.add_exception_handler(kind, handle)
 
 
-def _headers(request: Request, code: ErrorCode, routes: Sequence[BaseRoute]) -> dict[str, str]:
+def _headers(request: Request, what: Told, routes: Sequence[BaseRoute]) -> dict[str, str]:
     headers: dict[str, str] = {}
+    code = what.code
     if code is ErrorCode.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = 'Bearer realm="picmend"'
     if code is ErrorCode.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_allowed(request, routes))
     if http_status(code) == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(_RETRY_AFTER_S)
+    match what.retry:
+        case int(seconds):
+            headers["Retry-After"] = str(seconds)
+        case datetime() as at:
+            left = at - services_of(request.app).clock.now()
+            headers["Retry-After"] = str(max(1, whole_seconds(left)))
     return headers
 
 
@@ -133,6 +150,9 @@ def _refused(
     error: RefusedError | IdempotencyConflictError | JobEndedError | NotRetryableError,
 ) -> Told:
     match error:
+        case RefusedError(limit=LimitReached() as limit):
+            reached: dict[str, JsonValue] = {"limit": limit.model_dump(mode="json")}
+            return Told(error.code, error.detail, members=reached, retry=limit.resets_at)
         case RefusedError():
             return Told(error.code, error.detail)
         case IdempotencyConflictError():

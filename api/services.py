@@ -1,18 +1,22 @@
 """What requests work with: put together once in a process, and taken apart at its end."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 from psycopg import Connection
+from psycopg.pq import TransactionStatus
 
+from api.background import ApiFacts, running
 from api.waiting import EndedJobs
 from domain.jobs import read
-from infra import object_store, postgres
+from domain.pipeline.enter import PostgresLimiter, RateLimiter
+from infra import countries, object_store, postgres
 from infra.clock import Clock, SystemClock
+from infra.countries import Countries
 from infra.postgres import Pool
 from infra.settings import Settings
 from infra.stored_objects import ObjectStore
@@ -37,6 +41,9 @@ class Services:
     pool: Pool
     store: ObjectStore
     clock: Clock
+    limiter: RateLimiter
+    facts: ApiFacts
+    countries: Countries
     ended: EndedJobs
     submissions: CapacityLimiter
     probes: CapacityLimiter
@@ -50,26 +57,52 @@ class Services:
 
 @contextmanager
 def open_services(settings: Settings) -> Iterator[Services]:
-    """Give the services that the settings name; servers that are away are waited for later."""
+    """Give the services that the settings name; servers that are away are waited for later.
+
+    Raises `infra.countries.CountriesUnreadableError` and `OSError`.
+    """
+    clock = SystemClock()
+    of_address = countries.load(settings.country_database)
     url = settings.database_url.get_secret_value()
     pool = postgres.open_pool(url, size=settings.database_pool, name="api")
 
+    def transaction() -> AbstractContextManager[Connection]:
+        return pool.connection(timeout=_CONNECTION_WAIT_S)
+
     def ended(job_ids: list[JobId]) -> set[JobId]:
-        with pool.connection(timeout=_CONNECTION_WAIT_S) as conn:
+        with transaction() as conn:
             return read.ended(conn, job_ids)
 
+    facts = ApiFacts(transaction)
     try:
-        yield Services(
-            settings=settings,
-            pool=pool,
-            store=object_store.from_settings(settings, connections=_STORE_CONNECTIONS),
-            clock=SystemClock(),
-            ended=EndedJobs(ended),
-            submissions=CapacityLimiter(_SUBMISSIONS),
-            probes=CapacityLimiter(_PROBES),
-        )
+        with running(facts, transaction, clock):
+            yield Services(
+                settings=settings,
+                pool=pool,
+                store=object_store.from_settings(settings, connections=_STORE_CONNECTIONS),
+                clock=clock,
+                limiter=PostgresLimiter(lambda: _autocommit(pool)),
+                facts=facts,
+                countries=of_address,
+                ended=EndedJobs(ended),
+                submissions=CapacityLimiter(_SUBMISSIONS),
+                probes=CapacityLimiter(_PROBES),
+            )
     finally:
         pool.close()
+
+
+@contextmanager
+def _autocommit(pool: Pool) -> Iterator[Connection]:
+    """Give a connection whose statements each are a transaction, and so one round trip."""
+    with pool.connection(timeout=_CONNECTION_WAIT_S) as conn:
+        conn.autocommit = True
+        try:
+            yield conn
+        finally:
+            # One that broke goes back as it is: the pool makes another.
+            if conn.info.transaction_status is TransactionStatus.IDLE:
+                conn.autocommit = False
 
 
 def install(app: FastAPI, services: Services) -> None:

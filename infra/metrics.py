@@ -268,6 +268,18 @@ API_REFUSALS: Final = _counter(
     process="api",
     meaning="Requests answered with a problem, by its code.",
 )
+API_ENTER_SECONDS: Final = _histogram(
+    "picmend_api_enter_seconds",
+    buckets=_QUICK_S,
+    process="api",
+    meaning="Time in which a request's key was looked up and its rate counted.",
+)
+API_FACTS_DROPPED: Final = _counter(
+    "picmend_api_facts_dropped_total",
+    process="api",
+    meaning="Facts about requests that were not counted: too many subjects at once, or a database"
+    " that was away too long or refused them.",
+)
 
 # The outside ----------------------------------------------------------------------------------
 

@@ -30,6 +30,8 @@ def world(stack: Stack, database_template: str) -> Iterator[World]:
                 "PICMEND_DATABASE_URL": database.app_url,
                 "PICMEND_MIGRATIONS_URL": database.owner_url,
                 "PICMEND_BUCKET": bucket.name,
+                # So that a test can come from a network of its own.
+                "PICMEND_TRUSTED_PROXIES": "127.0.0.0/8",
             }
         )
         with serving(settings) as served:

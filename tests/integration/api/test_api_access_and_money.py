@@ -9,6 +9,7 @@ from domain.accounts import service as accounts
 from domain.accounts import store as credentials
 from domain.accounts.model import AccountKind
 from schemas.errors import ErrorCode
+from tests.integration.api.api_limits import ADDRESSES
 from tests.integration.api.api_world import (
     CLOCK,
     Client,
@@ -35,7 +36,9 @@ READS = ["/v1/jobs", "/v1/jobs/summary", "/v1/balance", "/v1/usage", "/v1/preset
     ],
 )
 def test_without_a_valid_key_nothing_is_told(world: World, authorization: str | None) -> None:
-    headers = {} if authorization is None else {"Authorization": authorization}
+    headers = {"X-Forwarded-For": next(ADDRESSES)}
+    if authorization is not None:
+        headers["Authorization"] = authorization
     for path in READS:
         answer = httpx.get(world.url + path, headers=headers)
         assert_problem(answer, 401, "unauthenticated")
