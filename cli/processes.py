@@ -18,6 +18,7 @@ _PARTS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "relay": ("streams", ("relay", "outbox")),
     "dispatcher": ("streams", ("dispatcher",)),
     "sweeper": ("streams", ("sweeper",)),
+    "judge": ("streams", ("judge",)),
     "reconciler": ("streams", ("reconciler",)),
     "leases": ("worker", ("leases",)),
     "jobs": ("worker", ("jobs",)),

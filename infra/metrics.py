@@ -281,6 +281,31 @@ API_FACTS_DROPPED: Final = _counter(
     " that was away too long or refused them.",
 )
 
+# Misuse ---------------------------------------------------------------------------------------
+
+FINDINGS: Final = _counter(
+    "picmend_findings_total",
+    "rule",
+    "mode",
+    process="streams",
+    meaning="Steps that findings of rules against misuse took: the first, and each next one.",
+)
+RULE_ERRORS: Final = _counter(
+    "picmend_rule_errors_total",
+    "rule",
+    process="streams",
+    meaning="Subjects for which a rule against misuse failed.",
+)
+JUDGED: Final = _counter(
+    "picmend_judged_subjects_total",
+    process="streams",
+    meaning="Accounts, keys and networks that were judged, each as often as something changed.",
+)
+UNJUDGED_OLDEST: Final = _scraped(
+    "picmend_unjudged_facts_oldest_seconds",
+    meaning="Time since the oldest fact was counted that was not judged; 0 when there is none.",
+)
+
 # The outside ----------------------------------------------------------------------------------
 
 STORE_ERRORS: Final = _counter(

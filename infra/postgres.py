@@ -29,6 +29,7 @@ class Alone(IntEnum):
     DISPATCHER = 7_226_331_002
     SWEEPER = 7_226_331_003
     RECONCILER = 7_226_331_004
+    JUDGE = 7_226_331_005
 
 
 def open_pool(url: str, *, size: int, name: str, check: bool = True) -> ConnectionPool[Connection]:

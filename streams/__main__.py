@@ -32,6 +32,7 @@ from streams.app import attach, make_app
 from streams.billing import Billing
 from streams.dispatcher import Dispatcher, caps
 from streams.intake import Intake
+from streams.judge import Judge
 from streams.problems import Problems
 from streams.reconciler import PassSchedule, Reconciler
 from streams.relay import Relay
@@ -87,6 +88,7 @@ def build(
         TaskThread(Relay(producer), Alone.RELAY, url),
         TaskThread(Dispatcher(caps(config), clock), Alone.DISPATCHER, url),
         TaskThread(Sweeper(clock, lease=timedelta(seconds=config.lease_s)), Alone.SWEEPER, url),
+        TaskThread(Judge(clock), Alone.JUDGE, url),
     ]
     if config.reconciler_enabled:
         admin = Admin(config.kafka_bootstrap)

@@ -14,6 +14,7 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from domain.admission.known_store import untaken_since
 from domain.billing.checks import balances_sum
 from domain.jobs.backlog import Backlog, Waiting, backlog
 from domain.pipeline.check import STALE_AFTER
@@ -37,10 +38,19 @@ _DESCRIBED: Final = (
     metrics.OUTBOX_OLDEST,
     metrics.STALE_HOLDS,
     metrics.LEDGER_SUM,
+    metrics.UNJUDGED_OLDEST,
     metrics.LAG_MESSAGES,
     metrics.LAG_SECONDS,
     metrics.DATA_FREE,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """What the database tells of jobs, messages and facts that wait."""
+
+    jobs: Backlog
+    unjudged_since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,8 @@ class Scraped(Collector):
         lags = self._kafka.answer(deadline)
         now = self._clock.now()
         if waiting is not None:
-            yield from _of_backlog(waiting, now)
+            yield from _of_backlog(waiting.jobs, now)
+            yield _single(metrics.UNJUDGED_OLDEST, _age(waiting.unjudged_since, now))
         if money is not None:
             yield _single(metrics.STALE_HOLDS, money.stale_holds)
             yield _single(metrics.LEDGER_SUM, money.balances_sum)
@@ -92,9 +103,9 @@ class Scraped(Collector):
         if self._data_dir.exists():
             yield _single(metrics.DATA_FREE, shutil.disk_usage(self._data_dir).free)
 
-    def _backlog(self) -> Backlog:
+    def _backlog(self) -> Waits:
         with self._pool.connection() as conn:
-            return backlog(conn)
+            return Waits(backlog(conn), untaken_since(conn))
 
     def _money(self) -> Money:
         with self._pool.connection() as conn:

@@ -89,7 +89,7 @@ def doctor(
 
 def parts_of_streams(monitor: Monitor, *, without: str = "") -> None:
     monitor.consumes([("usage", number) for number in range(8)])
-    names = {"event-loop", "relay", "dispatcher", "sweeper", "reconciler"} - {without}
+    names = {"event-loop", "relay", "dispatcher", "sweeper", "judge", "reconciler"} - {without}
     monitor.watch(*(Pulse(name, within_s=600) for name in sorted(names)))
 
 

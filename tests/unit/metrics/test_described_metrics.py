@@ -26,6 +26,7 @@ ALARMS = {
     "LeaseLossesHigh",
     "ReconcilerFinds",
     "DiskOrServerAway",
+    "JudgeBehind",
     "LedgerUnsound",
 }
 EVERY_RULE = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
