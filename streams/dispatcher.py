@@ -94,11 +94,11 @@ class _Watched:
 
     def saw(self, turn: Turn | None, now: datetime) -> None:
         """Note a turn, or that the line is empty. What did not have to wait is not counted."""
-        if self._held_up_since is not None:
+        if turn is not None and self._held_up_since is not None:
             held_up_s = (now - self._held_up_since).total_seconds()
             if held_up_s < LOST_S:
                 self._seconds += held_up_s
-                self._jobs += turn.dispatched if turn else 0
+                self._jobs += turn.dispatched
         self._held_up_since = now if turn and turn.held_up else None
 
     def take(self) -> Pace | None:

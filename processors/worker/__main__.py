@@ -33,10 +33,14 @@ from processors.operations import Restorer
 from processors.worker.execute import Executor
 from processors.worker.leases import Leases
 from processors.worker.loop import STAGE, Worker
+from processors.worker.presence import Presence
 from schemas.ids import JobId
 
 DRAIN_S: Final = 8.0
 """How long a stop waits for what runs; what takes longer is done again by another worker."""
+
+LEAVE_S: Final = 2.0
+"""How long a stop waits to be told of; a worker that tells nothing more is gone in 15 s."""
 
 PARTS: Final = ("loop", "leases", "jobs")
 """What `/health` judges: the loop, the renewal of leases, and that the jobs make progress."""
@@ -149,6 +153,11 @@ def run(
             daemon=True,
         )
         renewing.start()
+        presence = Presence(pool, clock, worker=name, slots=capacity)
+        present = threading.Thread(
+            target=presence.keep, args=(stopping,), name="presence", daemon=True
+        )
+        present.start()
         told = False
         while not stopping.is_set():
             worker.step()
@@ -164,6 +173,7 @@ def run(
         consumer.close()
         if not worker.drain(DRAIN_S):
             _log.warning("left_running", worker=name)
+        present.join(LEAVE_S)
     producer.close()
     tracing.stop()
     # Threads that still run a job must not hold the process: its lease will be taken over.
