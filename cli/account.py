@@ -14,10 +14,18 @@ from cli.books import print_json, print_table, transaction
 from cli.context import EXIT_FAILED, EXIT_NO_STACK, fail, load_settings
 from cli.handed_out import HandedOut
 from domain.accounts import read, service, store
-from domain.accounts.model import Account, AccountKind, AccountUnknownError
+from domain.accounts.model import (
+    DEFAULT_PLAN,
+    DEFAULT_TIME_ZONE,
+    Account,
+    AccountKind,
+    AccountUnknownError,
+)
+from domain.admission.windows import TimeZoneUnknownError
 from domain.billing import money
 from domain.billing import service as billing
 from domain.billing.errors import BillingError
+from domain.catalogue.plans import PlanUnknownError
 from domain.pipeline.enrol import enrol
 from infra import object_credentials
 from infra.clock import SystemClock
@@ -46,6 +54,10 @@ def create(
     kind: Annotated[AccountKind, typer.Option(help="A person or a company.")] = (
         AccountKind.INDIVIDUAL
     ),
+    plan: Annotated[str, typer.Option(help="See `picmend quota plans`.")] = DEFAULT_PLAN,
+    time_zone: Annotated[
+        str, typer.Option(help="Where its days and months begin.")
+    ] = DEFAULT_TIME_ZONE,
     top_up: Annotated[
         str | None, typer.Option(help=f"A first balance in {_UNIT}, such as 12.50")
     ] = None,
@@ -59,8 +71,16 @@ def create(
             f"a name has 1 to {_LONGEST_NAME} printable characters", param_hint="--name"
         )
     amount = _amount(top_up)
-    with transaction(settings) as conn:
-        made = enrol(conn, name=name.strip(), kind=kind, unit=_UNIT, clock=_CLOCK)
+    with transaction(settings) as conn, _known():
+        made = enrol(
+            conn,
+            name=name.strip(),
+            kind=kind,
+            unit=_UNIT,
+            clock=_CLOCK,
+            plan=plan,
+            time_zone=time_zone,
+        )
         account_id = made.account.id
         if amount:
             billing.top_up(conn, account_id, amount, key="first", at=_CLOCK.now())
@@ -82,8 +102,8 @@ def list_accounts(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
         print_json({"accounts": [asdict(account) for account in found]})
         return
     print_table(
-        ("account", "name", "kind", "state", "unit", "since (UTC)"),
-        [(a.id, a.name, a.kind, a.state, a.unit, a.created_at) for a in found],
+        ("account", "name", "kind", "state", "plan", "unit", "since (UTC)"),
+        [(a.id, a.name, a.kind, a.state, a.plan, a.unit, a.created_at) for a in found],
     )
 
 
@@ -108,6 +128,7 @@ def show(account: AccountArgument, *, data_dir: DataDir = None, as_json: AsJson 
     why = f" ({reason})" if reason else ""
     Console().print(
         f"{found.id}  {found.name}  {found.kind}  {found.state}{why}\n"
+        f"plan {found.plan}, days begin in {found.time_zone}\n"
         f"{money.to_text(balance.available, balance.unit)} available, "
         f"{money.to_text(balance.held, balance.unit)} held",
         markup=False,
@@ -243,7 +264,7 @@ def _found(conn: Connection, account_id: str) -> Account:
 def _known() -> Iterator[None]:
     try:
         yield
-    except AccountUnknownError as error:
+    except (AccountUnknownError, PlanUnknownError, TimeZoneUnknownError) as error:
         fail(str(error), EXIT_FAILED)
 
 

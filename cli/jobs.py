@@ -1,4 +1,4 @@
-"""`picmend jobs`: look at jobs, cancel them, try them again."""
+"""`picmend jobs`: look at jobs, cancel them, try them again, judge those in review."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from cli.books import print_json, print_table, transaction
 from cli.context import EXIT_FAILED, fail, load_settings
 from cli.inspection.stuck import stuck_jobs
+from cli.reviews import approve, reject
 from cli.story.record import record
 from cli.story.show import show
 from domain.billing import money
@@ -32,6 +33,8 @@ app = typer.Typer(
 )
 app.command()(show)
 app.command("stuck")(stuck_jobs)
+app.command()(approve)
+app.command()(reject)
 
 _CLOCK: Final = SystemClock()
 _PAGE: Final = 200
@@ -64,8 +67,20 @@ def list_jobs(
         print_json({"jobs": [record(job) for job in shown], "more": more})
         return
     print_table(
-        ("job", "state", "code", "source", "amount", "asked (UTC)"),
-        [(j.id, j.state, j.code, j.source.key, _amount(j), j.requested_at) for j in shown],
+        ("job", "state", "code", "limit", "source", "priority", "amount", "asked (UTC)"),
+        [
+            (
+                j.id,
+                j.state,
+                j.code,
+                j.limit and f"{j.limit.quota} {j.limit.used}/{j.limit.limit}",
+                j.source.key,
+                j.priority or None,
+                _amount(j),
+                j.requested_at,
+            )
+            for j in shown
+        ],
     )
     if more:
         typer.echo(f"There are more than these {limit}; see --limit.")

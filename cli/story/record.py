@@ -14,6 +14,8 @@ def record(job: Job) -> dict[str, object]:
         "lease_losses": job.lease_losses,
         "code": job.code,
         "detail": job.detail,
+        "limit": job.limit.model_dump(mode="json") if job.limit else None,
+        "priority": job.priority,
         "origin": job.origin,
         "preset": job.preset,
         "operation": job.operation,

@@ -148,6 +148,8 @@ def _print(
     facts = {
         "account": job.account_id,
         "state": " ".join(filter(None, (job.state, job.code, job.detail))),
+        "limit": job.limit.text() if job.limit else "",
+        "priority": job.priority or "",
         "operation": " ".join(filter(None, (job.preset, job.operation))),
         "picture": f"{job.header.format} {job.header.width}x{job.header.height}"
         if job.header
