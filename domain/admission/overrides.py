@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Final
 
 from psycopg import Connection
-from psycopg.errors import ExclusionViolation
 
 from domain.admission.limits import Limit
 from schemas.decisions import Quota
@@ -21,7 +20,6 @@ from schemas.operations import OperationName
 
 LONGEST_WORDS: Final = 500
 _ALL: Final = "*"
-_CONSTRAINT: Final = "one_override_at_a_time"
 _COLUMNS: Final = (
     "id, account_id, quota, operation, value, starts_at, ends_at, reason, by, at, ended_by"
 )
@@ -97,34 +95,29 @@ def add(
 ) -> Override:
     """Give an account, which must exist, another limit than its plan's; times are aware.
 
-    Raises `OverrideInvalidError` and `OverrideConflictError`; the transaction can go on.
+    Whoever adds one that meets it waits for this transaction. Raises `OverrideInvalidError` and
+    `OverrideConflictError`, after which the transaction can go on.
     """
     _check(starts_at, ends_at, reason=reason, by=by, at=at)
-    try:
-        with conn.transaction():
-            row = conn.execute(
-                "INSERT INTO quota_overrides (account_id, quota, operation, value, starts_at,"
-                " ends_at, reason, by, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
-                f" RETURNING {_COLUMNS}",
-                (
-                    account_id,
-                    limit.quota,
-                    limit.operation or _ALL,
-                    limit.value,
-                    starts_at,
-                    ends_at,
-                    reason,
-                    by,
-                    at,
-                ),
-            ).fetchone()
-    except ExclusionViolation as error:
-        if error.diag.constraint_name != _CONSTRAINT:
-            raise
-        other = _meeting(conn, account_id, limit, starts_at, ends_at)
-        raise OverrideConflictError(account_id, limit, other) from error
+    row = conn.execute(
+        "INSERT INTO quota_overrides (account_id, quota, operation, value, starts_at, ends_at,"
+        " reason, by, at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
+        f" ON CONFLICT ON CONSTRAINT one_override_at_a_time DO NOTHING RETURNING {_COLUMNS}",
+        (
+            account_id,
+            limit.quota,
+            limit.operation or _ALL,
+            limit.value,
+            starts_at,
+            ends_at,
+            reason,
+            by,
+            at,
+        ),
+    ).fetchone()
     if row is None:
-        raise LookupError("an insert returned no row")
+        other = _meeting(conn, account_id, limit, starts_at, ends_at)
+        raise OverrideConflictError(account_id, limit, other)
     return _override(row)
 
 
