@@ -69,14 +69,26 @@ def authenticate(conn: Connection, text: str) -> Account | None:
 
 
 def suspend(
-    conn: Connection, account_id: AccountId, *, reason: str, by: str, at: datetime
+    conn: Connection,
+    account_id: AccountId,
+    *,
+    reason: str,
+    by: str,
+    at: datetime,
+    instead: bool = True,
 ) -> Account:
     """Suspend an account: none of its jobs starts after this commits.
 
-    Suspending twice changes nothing. Raises `AccountUnknownError`.
+    Suspending twice changes nothing. One that somebody else has suspended is suspended by `by`
+    from here on, `instead` or not at all: so what ends the other's suspension does not end this.
+    Raises `AccountUnknownError`.
     """
     account = _locked(conn, account_id)
-    if account.state is AccountState.ACTIVE:
+    if account.state is AccountState.SUSPENDED:
+        if instead and store.suspended_by(conn, account_id) != by:
+            store.lift_suspension(conn, account_id, by=by, at=at)
+            store.open_suspension(conn, account_id, reason=reason, by=by, at=at)
+    elif account.state is AccountState.ACTIVE:
         store.set_state(conn, account_id, AccountState.SUSPENDED)
         store.open_suspension(conn, account_id, reason=reason, by=by, at=at)
     return _locked(conn, account_id)

@@ -42,7 +42,8 @@ def restrain(
         if store.lock_to_change(conn, account_id) is None:
             raise AccountUnknownError(subject.id)
         if step is Step.SUSPEND_ACCOUNT:
-            accounts.suspend(conn, account_id, reason=reason, by=finding_id or by, at=at)
+            who = finding_id or by
+            accounts.suspend(conn, account_id, reason=reason, by=who, at=at, instead=False)
     restrictions.restrict(
         conn,
         subject,

@@ -11,9 +11,13 @@ import psycopg
 
 from domain.accounts import store as accounts
 from domain.accounts.model import Account, AccountKind, AccountState
+from domain.admission import rule_store
+from domain.admission.rulebook import Change
+from domain.admission.rules.ladder import Mode
 from domain.billing import service as billing
 from domain.jobs import store as jobs
 from domain.jobs.model import Header, StoredObject
+from domain.pipeline import review
 from domain.pipeline.cancel import JobEndedError, cancel
 from domain.pipeline.resolve import Candidate
 from domain.pipeline.retry import NotRetryableError
@@ -41,6 +45,14 @@ PRESETS: Final = (
     "no-such-preset",
 )
 _PNG: Final = "image/png"
+_TOUCHY: Final = Change(
+    mode=Mode.ENFORCED,
+    parameters={"at_least": 2, "share": 0.1, "minutes": 1},
+    ladder=[
+        {"step": "review", "expires_after": "PT20S"},
+        {"step": "suspend_account", "after": "PT1S", "expires_after": "PT40S"},
+    ],
+)
 _BALANCES: Final = {RICH: 1_000_000, OTHER: 1_000_000, POOR: 3}
 
 
@@ -54,6 +66,19 @@ def enrol(world: World) -> None:
             )
             billing.open_accounts(conn, id_, "CNY")
             billing.top_up(conn, id_, balance, key="first", at=at)
+        # Some have less than they will ask for.
+        for id_ in (RICH, OTHER):
+            if world.simulation.chance(0.5):
+                limit = world.simulation.random.randint(1, 5)
+                conn.execute(
+                    "INSERT INTO quota_overrides"
+                    " (account_id, quota, value, starts_at, reason, by, at)"
+                    " VALUES (%s, 'jobs_per_day', %s, %s, 'test', 'test', %s)",
+                    (id_, limit, at - timedelta(days=400), at),
+                )
+        # A rule that is soon touched, so that what follows from a finding happens here.
+        rule_store.write_defaults(conn, at)
+        rule_store.write(conn, "broken_files", "standard", _TOUCHY, by="test", at=at)
 
 
 @dataclass
@@ -98,6 +123,51 @@ class Clients:
                     submit_retry(conn, job, clock=self._time(), lifetime=LIFETIME)
         except (NotRetryableError, RefusedError) as error:
             self.world.simulation.note(f"not retried: {error}")
+
+    def look_at_one(self) -> None:
+        """Look at some job that waits for review, and let it through or not."""
+        with self.world.transaction() as conn:
+            waiting = self._in_review(conn)
+            if waiting:
+                self._look_at(conn, self.world.simulation.random.choice(waiting))
+
+    def look_from_now_on(self) -> None:
+        """Look at each job that comes to wait for review, before long."""
+
+        def look() -> None:
+            while True:
+                self._look_at_all()
+                self.world.simulation.sleep(10.0)
+
+        self.world.simulation.spawn(self._process, "operator", look)
+
+    def _look_at_all(self) -> None:
+        with self.world.transaction() as conn:
+            for job_id in self._in_review(conn):
+                self._look_at(conn, job_id)
+
+    def reorder_one(self) -> None:
+        """Give some job another priority, if it still waits."""
+        with self.world.transaction() as conn:
+            if job_id := self._some_job(conn):
+                self.world.simulation.fault("job reordered")
+                priority = self.world.simulation.random.randint(-100, 100)
+                conn.execute(
+                    "UPDATE jobs SET priority = %s WHERE id = %s AND state IN ('queued', 'review')",
+                    (priority, job_id),
+                )
+
+    def _look_at(self, conn: psycopg.Connection, job_id: JobId) -> None:
+        self.world.simulation.fault("job looked at")
+        if self.world.simulation.chance(0.3):
+            review.reject(conn, job_id, reason="test", clock=self._time())
+        else:
+            review.approve(conn, job_id, clock=self._time())
+
+    @staticmethod
+    def _in_review(conn: psycopg.Connection) -> list[JobId]:
+        rows = conn.execute("SELECT id FROM jobs WHERE state = 'review' ORDER BY id").fetchall()
+        return [JobId(row[0]) for row in rows]
 
     def _some_job(self, conn: psycopg.Connection) -> JobId | None:
         found = conn.execute("SELECT id FROM jobs ORDER BY id").fetchall()

@@ -6,8 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from domain.accounts import service as accounts
+from domain.admission.facts import Subject, SubjectKind
+from domain.admission.restrictions import Step
+from domain.pipeline.restrain import release, restrain
+from schemas.operations import OperationName
 from tests.simulation.clients import OTHER, RICH
-from tests.simulation.scheduler import Process
+from tests.simulation.scheduler import Process, SimTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +37,8 @@ _POINTS: Final = {
     "relay": (*_PRODUCER,),
     "dispatcher": _DATABASE,
     "sweeper": _DATABASE,
+    "judge": _DATABASE,
+    "presence": _DATABASE,
     "worker": (*_READER, *_DATABASE),
     "leases": _DATABASE,
     "attempt": (
@@ -55,6 +61,9 @@ class Trouble:
         self._simulation = world.simulation
         self._process = Process("fate")
         self._running: dict[AccountId, set[tuple[str, int]]] = {}
+        self._restricted: dict[
+            str, tuple[AccountId, OperationName | None, set[tuple[str, int]]]
+        ] = {}
         self.over = False
 
     def begin(self) -> None:
@@ -86,6 +95,10 @@ class Trouble:
             self._clients.cancel_one,
             self._clients.retry_one,
             self._suspend,
+            self._suspend_operation,
+            self._review,
+            self._clients.look_at_one,
+            self._clients.reorder_one,
         ]
         chosen = [action for action in actions if random.random() < _OFTEN]
         if chosen:
@@ -94,9 +107,12 @@ class Trouble:
             self.over = True
 
     def end(self) -> None:
-        """Lift what still bars accounts."""
+        """Lift what still bars accounts, and look at all that waits for it."""
         for account in list(self._running):
             self._resume(account)
+        for finding in list(self._restricted):
+            self._release(finding)
+        self._clients.look_from_now_on()
 
     def _bring(self, actions: list[Callable[[], None]]) -> None:
         simulation = self._simulation
@@ -175,11 +191,70 @@ class Trouble:
         with self._world.transaction() as conn:
             accounts.resume(conn, account, by="operator", at=self._simulation.now())
 
-    def _started(self, account: AccountId) -> set[tuple[str, int]]:
+    def _suspend_operation(self) -> None:
+        account = self._simulation.random.choice((RICH, OTHER))
+        operation = self._simulation.random.choice(tuple(OperationName))
+        finding = f"fnd_{account}_{operation}"
+        if finding in self._restricted:
+            self._release(finding)
+            return
+        self._simulation.fault("operation suspended")
+        self._restrain(finding, account, Step.SUSPEND_OPERATION, operation)
+        self._restricted[finding] = (account, operation, self._started(account, operation))
+
+    def _review(self) -> None:
+        account = self._simulation.random.choice((RICH, OTHER))
+        finding = f"fnd_{account}"
+        if finding in self._restricted:
+            self._release(finding)
+            return
+        self._simulation.fault("account under review")
+        self._restrain(finding, account, Step.REVIEW, None)
+        self._restricted[finding] = (account, None, set())
+
+    def _restrain(
+        self, finding: str, account: AccountId, step: Step, operation: OperationName | None
+    ) -> None:
+        with self._world.transaction() as conn:
+            conn.execute(
+                "INSERT INTO abuse_findings (id, rule, plan, version, mode, severity, kind,"
+                " subject, level, step, window_start, window_end, evidence, found_at, last_at,"
+                " state)"
+                " SELECT %s, 'fate', '*', 1, 'enforced', 'high', 'account', %s, 0, %s,"
+                " now() - interval '1 minute', now(), '{}', now(), now(), 'over'"
+                " ON CONFLICT DO NOTHING",
+                (finding, account, step),
+            )
+            restrain(
+                conn,
+                Subject(SubjectKind.ACCOUNT, account),
+                step,
+                operation=operation,
+                finding_id=finding,
+                reason="test",
+                by="operator",
+                until=None,
+                clock=SimTime(self._simulation, self._process),
+            )
+
+    def _release(self, finding: str) -> None:
+        account, operation, before = self._restricted.pop(finding)
+        if operation is not None:
+            self._simulation.findings.extend(
+                f"suspended: {job}, attempt {attempt}, started while {operation} of {account} was"
+                for job, attempt in sorted(self._started(account, operation) - before)
+            )
+        with self._world.transaction() as conn:
+            release(conn, finding, by="operator", clock=SimTime(self._simulation, self._process))
+
+    def _started(
+        self, account: AccountId, operation: OperationName | None = None
+    ) -> set[tuple[str, int]]:
         with self._world.transaction() as conn:
             rows = conn.execute(
                 "SELECT t.job_id, t.attempt FROM transitions t JOIN jobs j ON j.id = t.job_id"
-                " WHERE t.state = 'running' AND j.account_id = %s",
-                (account,),
+                " WHERE t.state = 'running' AND j.account_id = %s"
+                " AND (%s::text IS NULL OR j.operation = %s)",
+                (account, operation, operation),
             ).fetchall()
         return {(job, attempt) for job, attempt in rows}

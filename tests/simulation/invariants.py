@@ -14,6 +14,7 @@ from domain.pipeline.check import check
 from schemas import keys, topics
 from schemas.ids import object_job_id
 from schemas.keys import UploadKey
+from tests.simulation.shares import facts_are_what_happened, quotas_are_exact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
 _LEGAL: Final = {
     (None, "queued", "decide"),
     (None, "rejected", "decide"),
+    (None, "review", "decide"),
+    ("review", "queued", "operator"),
+    ("review", "rejected", "operator"),
+    ("review", "cancelled", "client"),
+    ("review", "expired", "sweeper"),
     ("queued", "dispatched", "dispatcher"),
     ("dispatched", "running", "worker"),
     ("dispatched", "queued", "sweeper"),
@@ -55,6 +61,8 @@ def violations(world: World, clients: Clients) -> Iterator[str]:
         yield from _work_is_not_forgotten(world, conn)
         yield from _usage_is_told_once(world, conn)
         yield from _holds_are_closed_once(conn)
+        yield from quotas_are_exact(conn)
+        yield from facts_are_what_happened(conn)
         yield from _ledger_holds(conn)
         yield from _transitions_are_told(world, conn)
         yield from _results_are_stored(world, conn)
@@ -187,17 +195,18 @@ def _usage_is_told_once(world: World, conn: Connection) -> Iterator[str]:
 
 def _holds_are_closed_once(conn: Connection) -> Iterator[str]:
     rows = conn.execute(
-        "SELECT j.id, j.state, j.amount, h.state, h.amount,"
+        "SELECT j.id, EXISTS (SELECT FROM transitions q WHERE q.job_id = j.id"
+        "  AND q.state = 'queued'), j.state, j.amount, h.state, h.amount,"
         " count(t.*) FILTER (WHERE t.kind = 'capture'),"
         " count(t.*) FILTER (WHERE t.kind = 'release')"
         " FROM jobs j FULL JOIN holds h ON h.job_id = j.id"
         " LEFT JOIN ledger_transactions t ON t.job_id = j.id"
         " GROUP BY j.id, j.state, j.amount, h.state, h.amount ORDER BY j.id"
     ).fetchall()
-    for job, state, amount, hold, held, captures, releases in rows:
-        if state == "rejected":
+    for job, queued, state, amount, hold, held, captures, releases in rows:
+        if not queued:
             if hold is not None:
-                yield f"money: {job} was rejected and has a hold"
+                yield f"money: {job} was never queued and has a hold"
             continue
         want = "captured" if state == "succeeded" else "released"
         moved = 1 if amount else 0

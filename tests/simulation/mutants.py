@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
+import domain.admission.facts_store
+import domain.admission.quota_store
 import domain.billing.service
 import domain.jobs.model
 import domain.jobs.outbox
 import domain.jobs.store
+import domain.pipeline.allot
 import domain.pipeline.claim
-import domain.pipeline.decide
 import domain.pipeline.end
 import domain.pipeline.sweep
 import processors.worker.loop
@@ -184,13 +186,48 @@ MUTANTS: Final = (
         "a job is queued without a hold",
         (
             Change(
-                domain.pipeline.decide,
-                "_reject_unpaid",
-                "for job in added\n",
-                "for job in added[1:]\n",
+                domain.pipeline.allot,
+                "allot",
+                "[one for one in fitting if not one.review]",
+                "[one for one in fitting if not one.review][1:]",
             ),
         ),
         ("money: ", "dead: ", "does not settle: ", "raised"),
+    ),
+    Mutant(
+        "months are counted without their lock",
+        (Change(domain.admission.quota_store, "_lock", " FOR UPDATE OF q", ""),),
+        ("quota: ",),
+    ),
+    Mutant(
+        "a share that came to nothing is kept",
+        (Change(domain.jobs.model, "gives_back", "JobState.FAILED:", "None:"),),
+        ("quota: ",),
+    ),
+    Mutant(
+        "a share goes back whenever a job ends",
+        (
+            Change(
+                domain.jobs.model,
+                "gives_back",
+                "return never_began and ended.state is not JobState.SUCCEEDED",
+                "return True",
+            ),
+            Change(domain.pipeline.end, "end_batch", "if gives_back(", "if model.gives_back("),
+        ),
+        ("quota: ",),
+    ),
+    Mutant(
+        "facts are told outside the transaction that they tell of",
+        (
+            Change(
+                domain.admission.facts_store,
+                "add",
+                "conn.execute(_ADD, (json.dumps(rows),))",
+                "conn.afterwards.append(lambda later: later.execute(_ADD, (json.dumps(rows),)))",
+            ),
+        ),
+        ("facts: ",),
     ),
 )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
 
+from domain.jobs.workers import BEAT_S
 from infra.dead_letters import DeadLetters
 from infra.kafka import BrokerUnavailableError
 from infra.kafka_lag import STREAMS, WORKERS
@@ -18,12 +19,14 @@ from processors.worker.__main__ import Claims
 from processors.worker.execute import Executor, Outcome
 from processors.worker.leases import Lease, Leases
 from processors.worker.loop import Worker
+from processors.worker.presence import Presence
 from schemas import topics
 from schemas.operations import OperationName
 from streams.admission import Admission
 from streams.billing import Billing
 from streams.dispatcher import Dispatcher
 from streams.intake import Intake
+from streams.judge import Judge
 from streams.problems import Problems
 from streams.reconciler import PassSchedule, Reconciler
 from streams.relay import Relay
@@ -91,6 +94,7 @@ class Streams:
                 Alone.DISPATCHER,
             ),
             ("sweeper", Sweeper(time, lease=timedelta(seconds=LEASE_S)), Alone.SWEEPER),
+            ("judge", Judge(time), Alone.JUDGE),
             (
                 "reconciler",
                 Reconciler(
@@ -195,6 +199,9 @@ class WorkerProcess:
             lease=timedelta(seconds=LEASE_S),
         )
         self._leases = leases = Leases(claims.renew, time, lease_s=LEASE_S, renewal_s=RENEWAL_S)
+        self._presence = Presence(
+            Database(simulation, world.connections), time, worker=process.name, slots=SLOTS
+        )
         self._consumer = Consumer(
             simulation, world.broker, WORKERS.topics, WORKERS.name, process.name
         )
@@ -221,6 +228,7 @@ class WorkerProcess:
         )
         simulation.spawn(process, "worker", self._work)
         simulation.spawn(process, "leases", self._renew)
+        simulation.spawn(process, "presence", self._tell)
 
     def _work(self) -> None:
         while not self._process.stopping:
@@ -229,6 +237,11 @@ class WorkerProcess:
         self._consumer.close()
         self._simulation.note("stopped in order")
         self._simulation.die()
+
+    def _tell(self) -> None:
+        while True:
+            self._presence.beat()
+            self._time.sleep(BEAT_S)
 
     def _renew(self) -> None:
         while True:

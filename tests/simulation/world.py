@@ -108,6 +108,7 @@ class World:
                 "SELECT (SELECT count(*) FROM jobs WHERE ended_at IS NULL)"
                 " + (SELECT count(*) FROM outbox)"
                 " + (SELECT count(*) FROM holds WHERE state = 'open')"
+                " + (SELECT count(*) FROM facts_touched)"
             ).fetchone()
         return row is not None and row[0] == 0
 
@@ -127,6 +128,8 @@ class World:
                 left.append(f"the hold of {job} is open")
             for (count,) in conn.execute("SELECT count(*) FROM outbox HAVING count(*) > 0"):
                 left.append(f"the outbox holds {count}")
+            for (count,) in conn.execute("SELECT count(*) FROM facts_touched HAVING count(*) > 0"):
+                left.append(f"{count} changed minutes were not judged")
         return left
 
     def _start_again(self, name: str) -> None:
