@@ -36,7 +36,8 @@ class Contender:
 class Turns:
     """Where each account's pass stands: a value, replaced as jobs are served.
 
-    It knows only accounts whose pass is past `floor`, and those that contended last.
+    `floor` is how far time has come. Known are only accounts whose pass is past it, and those
+    that contended last.
     """
 
     passes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -54,8 +55,8 @@ def enter(turns: Turns, accounts: Collection[str]) -> Turns:
     whichever is further: it neither waits for having been away, nor catches up. Accounts that
     are away are remembered only while their pass is ahead of everybody's that contends.
     """
-    known = [turns.passes[account] for account in accounts if account in turns.passes]
-    floor = max(turns.floor, min(known, default=turns.floor))
+    known = [max(turns.passes[each], turns.floor) for each in accounts if each in turns.passes]
+    floor = min(known, default=turns.floor)
     ahead = {account: at for account, at in turns.passes.items() if at > floor}
     return Turns({**dict.fromkeys(accounts, floor), **ahead}, floor)
 
@@ -86,8 +87,13 @@ def plan(turns: Turns, contenders: Mapping[str, Contender], places: int) -> list
 
 
 def served(turns: Turns, contenders: Mapping[str, Contender], accounts: Sequence[str]) -> Turns:
-    """Return the turns after these were served, each as often as it is named."""
+    """Return the turns after these were served, in this order.
+
+    Time is the pass at which the last of them was served: whoever comes later begins there.
+    """
     passes = dict(turns.passes)
-    for account, jobs in Counter(accounts).items():
-        passes[account] += jobs * contenders[account].stride
-    return Turns(passes, turns.floor)
+    floor = turns.floor
+    for account in accounts:
+        floor = max(floor, passes[account])
+        passes[account] += contenders[account].stride
+    return Turns(passes, floor)
