@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from api import documented, problems, services
 from api.measured import Measured
-from api.routers import health, jobs, money, reference, uploads
+from api.routers import health, jobs, limits, money, reference, uploads
 from api.services import Services
 from api.visits import Visited
 
@@ -34,7 +34,14 @@ def create_app(open_services: Callable[[], AbstractContextManager[Services]]) ->
     )
     app.add_middleware(Visited)
     app.add_middleware(Measured)
-    routers = (jobs.router, uploads.router, money.router, reference.router, health.router)
+    routers = (
+        jobs.router,
+        uploads.router,
+        limits.router,
+        money.router,
+        reference.router,
+        health.router,
+    )
     for router in routers:
         app.include_router(router)
     problems.install(app, [route for router in routers for route in router.routes])

@@ -8,12 +8,18 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from schemas.api import JobRequest, UploadRequest, WorkWanted
+from schemas.api import JobChange, JobRequest, UploadRequest, WorkWanted
 from schemas.errors import ErrorCode, http_status
 from schemas.problems import MEDIA_TYPE, Problem
 
 _SCHEMAS: Final = "#/components/schemas/"
-_OUTSIDE: Final[tuple[type[BaseModel], ...]] = (Problem, UploadRequest, JobRequest, WorkWanted)
+_OUTSIDE: Final[tuple[type[BaseModel], ...]] = (
+    Problem,
+    UploadRequest,
+    JobRequest,
+    JobChange,
+    WorkWanted,
+)
 
 ALWAYS: Final = (ErrorCode.SERVICE_UNAVAILABLE, ErrorCode.INTERNAL_ERROR)
 """What any request may meet that needs a server."""

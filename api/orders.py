@@ -25,7 +25,7 @@ FORM: Final = "multipart/form-data"
 _CHUNK: Final = 256 * 1024
 
 _OBJECT: Final[TypeAdapter[dict[str, JsonValue]]] = TypeAdapter(dict[str, JsonValue])
-_FIELDS: Final = frozenset({"preset", "operation", "parameters", "expires_at"})
+_FIELDS: Final = frozenset({"preset", "operation", "parameters", "expires_at", "priority"})
 _FILES: Final = frozenset({"image", "mask"})
 
 
@@ -57,19 +57,23 @@ class Order:
     expires_at: datetime | None
     image: Source
     mask: Source | None
+    priority: int | None = None
 
     def digest(self) -> bytes:
         """Return the SHA-256 of what is asked for, the same however it was written.
 
         Defaults are filled in, and a file that came along stands for its bytes.
         """
-        meaning = {
+        meaning: dict[str, JsonValue] = {
             "preset": self.preset,
             "parameters": self.parameters.model_dump() if self.parameters else None,
             "expires_at": self.expires_at.timestamp() if self.expires_at else None,
             "image": _meaning(self.image),
             "mask": _meaning(self.mask) if self.mask else None,
         }
+        if self.priority is not None:
+            # Left out where it is not told, as in the requests from before there were priorities.
+            meaning["priority"] = self.priority
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).digest()
 
 
@@ -102,6 +106,7 @@ def _order(asked: WorkWanted, image: Source, mask: Source | None) -> Order:
         expires_at=asked.expires_at,
         image=image,
         mask=mask,
+        priority=asked.priority,
     )
 
 
@@ -167,7 +172,7 @@ def _sha256(file: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def _meaning(source: Source) -> dict[str, str]:
+def _meaning(source: Source) -> dict[str, JsonValue]:
     match source:
         case Uploaded():
             return {"upload_id": source.upload_id}

@@ -35,7 +35,9 @@ def present(job: Job, locale: Locale, services: Services) -> JobView:
         ),
         cancel_requested=job.cancel_requested,
         retry_of=job.retry_of,
+        priority=job.priority,
         problem=_problem(job, locale),
+        limit=job.limit,
         result=_result(job.result, services) if job.result else None,
     )
 

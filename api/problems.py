@@ -18,6 +18,8 @@ from api.errors import ApiError, RateLimitedError
 from api.rate_headers import whole_seconds
 from api.services import services_of
 from api.visits import refused
+from domain.jobs.model import Job
+from domain.jobs.reorder import JobNotWaitingError
 from domain.pipeline.cancel import JobEndedError
 from domain.pipeline.retry import NotRetryableError
 from domain.pipeline.submit import IdempotencyConflictError, RefusedError
@@ -51,7 +53,13 @@ def told(error: Exception) -> Told:
             return Told(error.code, error.detail, retry=error.retry_after_s)
         case ApiError():
             return Told(error.code, error.detail, error.errors, error.members)
-        case RefusedError() | IdempotencyConflictError() | JobEndedError() | NotRetryableError():
+        case (
+            RefusedError()
+            | IdempotencyConflictError()
+            | JobEndedError()
+            | JobNotWaitingError()
+            | NotRetryableError()
+        ):
             return _refused(error)
         case RequestValidationError():
             return _invalid(error)
@@ -106,6 +114,7 @@ def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
         RefusedError,
         IdempotencyConflictError,
         JobEndedError,
+        JobNotWaitingError,
         NotRetryableError,
         RequestValidationError,
         HTTPException,
@@ -147,7 +156,11 @@ def _allowed(request: Request, routes: Sequence[BaseRoute]) -> list[str]:
 
 
 def _refused(
-    error: RefusedError | IdempotencyConflictError | JobEndedError | NotRetryableError,
+    error: RefusedError
+    | IdempotencyConflictError
+    | JobEndedError
+    | JobNotWaitingError
+    | NotRetryableError,
 ) -> Told:
     match error:
         case RefusedError(limit=LimitReached() as limit):
@@ -158,10 +171,15 @@ def _refused(
         case IdempotencyConflictError():
             return Told(ErrorCode.IDEMPOTENCY_CONFLICT, str(error))
         case JobEndedError():
-            stands: dict[str, JsonValue] = {"job_id": error.job.id, "state": error.job.state}
-            return Told(ErrorCode.JOB_ENDED, str(error), members=stands)
+            return Told(ErrorCode.JOB_ENDED, str(error), members=_standing(error.job))
+        case JobNotWaitingError():
+            return Told(ErrorCode.JOB_NOT_WAITING, str(error), members=_standing(error.job))
         case NotRetryableError():
             return Told(ErrorCode.JOB_NOT_RETRYABLE, str(error))
+
+
+def _standing(job: Job) -> dict[str, JsonValue]:
+    return {"job_id": job.id, "state": job.state}
 
 
 def _invalid(error: RequestValidationError) -> Told:

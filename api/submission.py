@@ -1,6 +1,6 @@
 """A new job by request: what was sent is staged, and decided in one transaction."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from api.access import Access, Session
 from api.errors import wrong_field
@@ -31,7 +31,8 @@ def submit_order(access: Access, order: Order, *, idempotency_key: str) -> Job:
             return known
         session.must_be_active()
     lifetime = timedelta(days=services.settings.job_lifetime_days)
-    _check_expiry(services, order, lifetime)
+    if order.expires_at is not None:
+        check_expiry(services, order.expires_at, since=services.clock.now())
     with staging(services.store, account_id) as place:
         candidate = _candidate(services, place, account_id, idempotency_key, order)
         with access.session() as session:
@@ -58,12 +59,12 @@ def _answered_before(session: Session, key: str, digest: bytes) -> Job | None:
     return read.of_account(session.conn, session.account.id, job_id)
 
 
-def _check_expiry(services: Services, order: Order, lifetime: timedelta) -> None:
+def check_expiry(services: Services, expires_at: datetime, *, since: datetime) -> None:
+    """Raise `RequestInvalidError` unless a job that was asked for at `since` may expire then."""
     now = services.clock.now()
-    if order.expires_at is not None and not now < order.expires_at <= now + lifetime:
-        raise wrong_field(
-            "expires_at", f"it must lie ahead, by {lifetime.days} days at most; it is now {now}"
-        )
+    latest = since + timedelta(days=services.settings.job_lifetime_days)
+    if not now < expires_at <= latest:
+        raise wrong_field("expires_at", f"it must lie ahead, and before {latest}; it is now {now}")
 
 
 def _candidate(
@@ -84,4 +85,5 @@ def _candidate(
         facts=header_facts(image),
         requested_at=services.clock.now(),
         expires_at=order.expires_at,
+        priority=order.priority or 0,
     )

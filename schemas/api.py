@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from schemas.decisions import LimitReached, Quota
 from schemas.errors import ErrorCode
 from schemas.ids import UPLOAD_ID_PATTERN, AccountId, JobId, UploadId
 from schemas.operations import ImageFormat, OperationName, Parameters
@@ -31,6 +32,8 @@ def _without_nul(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_without_nul)]
 """Text that a table can hold."""
+
+Priority = Annotated[int, Field(ge=-100, le=100)]
 
 UploadIdField = Annotated[UploadId, Field(pattern=UPLOAD_ID_PATTERN)]
 
@@ -73,6 +76,9 @@ class WorkWanted(_Request):
     expires_at: AwareDatetime | None = Field(
         None, description="When to give up if the job has not begun; 7 days by default, and at most"
     )
+    priority: Priority | None = Field(
+        None, description="Its place among the account's own jobs: higher goes first; 0 by default"
+    )
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
@@ -90,6 +96,21 @@ class JobRequest(WorkWanted):
     mask_upload_id: UploadIdField | None = Field(
         None, description="A second picture of the same size: white is filled"
     )
+
+
+class JobChange(_Request):
+    """What is to be changed of a job that waits. What is left out stays as it is."""
+
+    priority: Priority | None = Field(None, description="Higher goes first")
+    expires_at: AwareDatetime | None = Field(
+        None, description="When to give up if the job has not begun"
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.priority is None and self.expires_at is None:
+            raise ValueError("name priority, expires_at or both")
+        return self
 
 
 class JobTimes(_Answer):
@@ -145,6 +166,16 @@ class JobResult(_Answer):
     height: int | None
 
 
+class JobPlace(_Answer):
+    """Where a job stands among its account's own that wait for the same operation."""
+
+    position: int = Field(description="1: it is the account's next")
+    at_least: bool = Field(description="Whether more are before it than were counted")
+    estimated_start_at: AwareDatetime | None = Field(
+        description="As the work goes at this moment; null when nothing tells"
+    )
+
+
 class JobView(_Answer):
     """A job as it stands. `version` grows by one with every change of state."""
 
@@ -160,7 +191,14 @@ class JobView(_Answer):
     times: JobTimes
     cancel_requested: bool
     retry_of: JobId | None
+    priority: int
+    queue: JobPlace | None = Field(
+        None, description="While it waits, and only where one job is asked for by its id"
+    )
     problem: JobProblem | None
+    limit: LimitReached | None = Field(
+        None, description="The limit that it did not fit in, when that is why it was rejected"
+    )
     result: JobResult | None
 
 
@@ -219,6 +257,33 @@ class AccountBalance(_Answer):
     available: int
     held: int
     unit: str
+
+
+class LimitStanding(_Answer):
+    """A limit of an account, and how it stands to it. Units are the quota's."""
+
+    quota: Quota
+    operation: OperationName | None = Field(description="null: of all operations together")
+    limit: int | None = Field(description="What is allowed; null: anything")
+    used: int | None = Field(
+        description="Of this day, this month, or at this moment; null where nothing is counted"
+    )
+    left: int | None
+    resets_at: AwareDatetime | None = Field(
+        description="When a day's or a month's quota begins anew"
+    )
+    until: AwareDatetime | None = Field(
+        description="Until when this limit stands for the plan's own; null: no end is set"
+    )
+
+
+class AccountLimits(_Answer):
+    """What an account may use. Its days and months are of its time zone."""
+
+    account_id: AccountId
+    plan: str
+    time_zone: str
+    limits: tuple[LimitStanding, ...]
 
 
 class ErrorEntry(_Answer):

@@ -10,21 +10,23 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.status import HTTP_200_OK, HTTP_202_ACCEPTED
 
 from api.access import Access, Caller
+from api.bodies import read_json
 from api.cursor import decode_cursor, encode_cursor
-from api.documented import CALLED, REFUSALS, Responses, order_body, problems
+from api.documented import CALLED, REFUSALS, Responses, json_body, order_body, problems
 from api.errors import NotFoundError, wrong_field
 from api.headers import Language, WaitSeconds, check_idempotency_key
 from api.measured import trace_taken
 from api.orders import read_order
 from api.presenting import present
-from api.submission import submit_order
+from api.submission import check_expiry, submit_order
 from domain.jobs import read
 from domain.jobs.model import Job
 from domain.jobs.read import JobFilter
+from domain.jobs.reorder import JobNotWaitingError, reorder
 from domain.pipeline.cancel import cancel
 from domain.pipeline.submit import submit_retry
 from infra import tracing
-from schemas.api import JobList, JobSummary, JobView, Text
+from schemas.api import JobChange, JobList, JobSummary, JobView, Text
 from schemas.errors import ErrorCode
 from schemas.states import TERMINAL, Actor, JobState
 from schemas.texts import Locale
@@ -80,8 +82,6 @@ async def create_job(
     """
     begun_ns = tracing.now_ns()
     key = check_idempotency_key(idempotency_key)
-    # Before the body is read: nobody unknown makes us take in megabytes.
-    await run_in_threadpool(_check_key, caller)
     most = caller.services.settings.max_image_bytes
     async with read_order(request, max_file_bytes=most) as order:
         job = await to_thread.run_sync(
@@ -137,6 +137,17 @@ async def read_job(
     return present(job, locale, caller.services)
 
 
+@router.patch(
+    "/{job_id}",
+    responses={**_MINE, **problems(ErrorCode.REQUEST_INVALID, ErrorCode.JOB_NOT_WAITING)},
+    openapi_extra=json_body(JobChange, required=True),
+)
+async def change_job(request: Request, job_id: str, caller: Caller, locale: Language) -> JobView:
+    """Change the priority of a job that waits, or when it is given up."""
+    asked = await read_json(request, JobChange)
+    return await run_in_threadpool(_change, caller, job_id, asked, locale)
+
+
 @router.post("/{job_id}/cancel", responses={**_MINE, **problems(ErrorCode.JOB_ENDED)})
 def cancel_job(job_id: str, caller: Caller, locale: Language) -> JobView:
     """Cancel a job: one that waits ends at once, one that runs is asked to stop.
@@ -172,17 +183,25 @@ async def retry_job(
     return await _accepted(caller, job, wait, locale, response)
 
 
-def _check_key(caller: Access) -> None:
-    with caller.session():
-        pass
-
-
 def _own_job(caller: Access, job_id: str) -> Job:
     with caller.session() as session:
         job = read.of_account(session.conn, session.account.id, job_id)
     if job is None:
         raise _no_job(job_id)
     return job
+
+
+def _change(caller: Access, job_id: str, asked: JobChange, locale: Locale) -> JobView:
+    with caller.session() as session:
+        own = read.of_account(session.conn, session.account.id, job_id)
+        if own is None:
+            raise _no_job(job_id)
+        if asked.expires_at is not None:
+            check_expiry(caller.services, asked.expires_at, since=own.admitted_at)
+        job = reorder(session.conn, own.id, priority=asked.priority, expires_at=asked.expires_at)
+        if job is None:
+            raise JobNotWaitingError(read.of_account(session.conn, own.account_id, own.id) or own)
+    return present(job, locale, caller.services)
 
 
 def _retry(caller: Access, job_id: str) -> Job:

@@ -56,3 +56,12 @@ def test_anything_else_that_differs_is_another_request() -> None:
 
 def test_a_digest_is_one_of_sha_256() -> None:
     assert len(ORDER.digest()) == 32
+
+
+def test_a_priority_is_part_of_it_only_where_it_is_told() -> None:
+    # What is kept of requests from before there were priorities.
+    before = "8f659823405914a2"
+
+    assert ORDER.digest().hex().startswith(before)
+    told = [replace(ORDER, priority=priority).digest() for priority in (0, 1, -1)]
+    assert len({ORDER.digest(), *told}) == 4
