@@ -1,7 +1,7 @@
 """Who contends for a place with the workers: by what weight, and for how many places."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -25,7 +25,7 @@ SLOWED_IN_FLIGHT: Final = 1
 def contending(
     conn: Connection,
     operation: OperationName,
-    account_ids: Sequence[str],
+    account_ids: Collection[str],
     flying: InFlight,
     at: datetime,
 ) -> dict[str, Contender]:

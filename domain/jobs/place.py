@@ -1,0 +1,65 @@
+"""Where a job stands in its operation's line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from psycopg import Connection
+
+from schemas.operations import OperationName
+
+COUNTED: Final = 10_000
+"""How many jobs ahead are counted; further back it is told that there are more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a waiting job stands: 1 is next.
+
+    With `at_least` it stands there or further back, and starts then or later. `estimated_start`
+    is None when its line has not moved lately, or the job may not start.
+    """
+
+    position: int
+    at_least: bool
+    estimated_start: datetime | None
+
+
+def ahead_of_its_own(
+    conn: Connection, operation: OperationName, account_id: str, *, priority: int, seq: int
+) -> int:
+    """Return how many jobs of its account go before a job; counting stops at `COUNTED`."""
+    row = conn.execute(
+        "SELECT count(*) FROM ("
+        " (SELECT FROM jobs WHERE state = 'queued' AND operation = %(operation)s"
+        "  AND account_id = %(account)s AND priority > %(priority)s LIMIT %(limit)s)"
+        " UNION ALL"
+        " (SELECT FROM jobs WHERE state = 'queued' AND operation = %(operation)s"
+        "  AND account_id = %(account)s AND priority = %(priority)s AND seq < %(seq)s"
+        "  LIMIT %(limit)s) LIMIT %(limit)s) ahead",
+        {
+            "operation": operation,
+            "account": account_id,
+            "priority": priority,
+            "seq": seq,
+            "limit": COUNTED,
+        },
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def ahead_of_others(
+    conn: Connection, operation: OperationName, shares: Mapping[str, int], *, limit: int
+) -> int:
+    """Return how many jobs of other accounts have their turn before, each up to its share.
+
+    Counting stops at `limit`.
+    """
+    row = conn.execute(
+        "SELECT count(*) FROM (SELECT FROM unnest(%s::text[], %s::bigint[]) AS s (account_id, jobs)"
+        " CROSS JOIN LATERAL (SELECT FROM jobs WHERE state = 'queued' AND operation = %s"
+        "  AND account_id = s.account_id LIMIT s.jobs) line LIMIT %s) ahead",
+        (list(shares), list(shares.values()), operation, limit),
+    ).fetchone()
+    return int(row[0]) if row else 0
