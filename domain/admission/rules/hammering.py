@@ -1,8 +1,8 @@
 """Asking on and on after refusals.
 
 Each answer 429 says when to come again: who is refused three times as often as the plan allows
-requests at all, minute after minute, does not read it. A refused upload tells its sender only through a
-file, so one batch beyond a quota is no hammering; hours of it are.
+requests at all, minute after minute, does not read it. A refused upload tells its sender only
+through a file, so one batch beyond a quota is no hammering; hours of it are.
 """
 
 from datetime import timedelta
