@@ -1,8 +1,8 @@
 """The SQL of the rules' settings, in versions; and of whom rules overlook."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from psycopg import Connection
 from psycopg.rows import class_row, dict_row
@@ -21,7 +21,9 @@ from domain.admission.rules import RULES
 from domain.admission.rules.ladder import Ladder, Mode, Severity
 from domain.admission.rules.rule import Setting
 
-_BY_DEFAULT = "picmend"
+UNWRITTEN: Final = 0
+_BY_DEFAULT: Final = "picmend"
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def write(
     then nothing was written. The plan must exist.
     """
     rule = rule_named(rule_name)
+    write_defaults(conn, at)
     now = load(conn).of(rule.name, plan)
     row = conn.execute(
         "SELECT coalesce(max(version), 0) FROM abuse_rules WHERE rule = %s AND plan = %s",
@@ -68,7 +71,10 @@ def write(
 
 
 def load(conn: Connection) -> Rulebook:
-    """Return how every rule stands for every plan, after `write_defaults`."""
+    """Return how every rule stands for every plan.
+
+    As it comes with picmend, in version `UNWRITTEN`, where nothing readable is written.
+    """
     settings: dict[tuple[str, str], Versioned] = {}
     unreadable: list[str] = []
     with conn.cursor(row_factory=dict_row) as cursor:
@@ -87,9 +93,9 @@ def load(conn: Connection) -> Rulebook:
     for rule in RULES.values():
         for plan, setting in rule.defaults.items():
             if (rule.name, plan) not in settings:
-                # Every version is unreadable: what picmend comes with stands in.
-                at = min(row["at"] for row in rows) if rows else datetime.min
-                settings[rule.name, plan] = Versioned(rule, plan, 0, setting, _BY_DEFAULT, at)
+                settings[rule.name, plan] = Versioned(
+                    rule, plan, UNWRITTEN, setting, _BY_DEFAULT, _NEVER
+                )
     return Rulebook(settings, tuple(unreadable))
 
 

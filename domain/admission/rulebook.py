@@ -62,7 +62,7 @@ class Rulebook:
 
     def all_of(self, plan: str) -> list[Versioned]:
         """Return how every rule stands for a plan."""
-        return [self.of(rule, plan) for rule in RULES]
+        return [self.of(rule, plan) for rule in dict.fromkeys(name for name, _ in self.settings)]
 
 
 def rule_named(name: str) -> Rule[Any]:

@@ -1,7 +1,7 @@
 """Judging: rules are asked of the minutes that have changed, and act on what they find."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -62,16 +62,23 @@ class Judged:
     more: bool = False
 
 
-def judge_once(conn: Connection, memory: Memory, *, clock: Clock) -> Judged:
+def judge_once(
+    conn: Connection,
+    memory: Memory,
+    *,
+    clock: Clock,
+    load: Callable[[Connection], Rulebook] = rule_store.load,
+) -> Judged:
     """Judge subjects whose facts have changed, the longest waiting first, in one transaction.
 
     `more` tells whether others wait. Accounts that are restrained are locked in the order of
-    their ids, before any finding is written. Only one at a time may do this.
+    their ids, before any finding is written. Only one at a time may do this. `load` says which
+    rules are asked.
     """
     line = known_store.touched(conn, CHANGES)
     if not line:
         return Judged()
-    rulebook = rule_store.load(conn)
+    rulebook = load(conn)
     chosen = _chosen(line, memory)
     changed: dict[Subject, set[datetime]] = {}
     for each in chosen:
