@@ -26,11 +26,14 @@ that stood still before 9,000 messages held up all others; these are as quick.)
 """
 
 
-def make_app(settings: Settings) -> faust.App:
-    """Return the app. Topics are there before it starts; it makes none and serves nothing."""
+def make_app(settings: Settings, *, name: str = STREAMS.name) -> faust.App:
+    """Return the app. Topics are there before it starts; it makes none and serves nothing.
+
+    `name` is its consumers' group, too.
+    """
     brokers = ";".join(f"kafka://{broker}" for broker in settings.kafka_bootstrap.split(","))
     return faust.App(
-        STREAMS.name,
+        name,
         broker=brokers,
         topic_allow_declare=False,
         topic_disable_leader=True,
