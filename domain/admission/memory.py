@@ -135,7 +135,10 @@ class Memory:
         return own is not None and begins(bucket + BUCKET) >= own.since
 
     def learn(self, conn: Connection, changed: Mapping[Subject, Collection[datetime]]) -> None:
-        """Bring subjects up to date, given their changed minutes; read those anew it must."""
+        """Bring subjects up to date, given their changed minutes; read anew those it must.
+
+        They are known at the end of each of these minutes and at any later time, until `settle`.
+        """
         known = {s: at for s, at in changed.items() if self.knows(s, min(at))}
         anew = {s: begins(min(at) + BUCKET) for s, at in changed.items() if s not in known}
         self._refresh(conn, known)
@@ -145,13 +148,19 @@ class Memory:
             for subject, own in recall(conn, some).items():
                 self._size += own.size - self._size_of(subject)
                 self._subjects[subject] = own
-        for subject in changed:
+
+    def settle(self, subjects: Collection[Subject]) -> None:
+        """After subjects were judged, keep of them what their newest minutes need.
+
+        Then forget whole subjects that were not judged for the longest time, if need be.
+        """
+        for subject in subjects:
             own = self._subjects[subject]
             self._size -= own.size
             own.forget(subject.kind)
             self._size += own.size
             self._subjects.move_to_end(subject)
-        while self._size > self._limit and len(self._subjects) > len(changed):
+        while self._size > self._limit and len(self._subjects) > len(subjects):
             self._size -= self._subjects.popitem(last=False)[1].size
 
     def jobs_of_a_day(self, conn: Connection, until: Mapping[str, datetime]) -> dict[str, int]:

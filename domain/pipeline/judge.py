@@ -85,6 +85,7 @@ def judge_once(
         changed.setdefault(each.subject, set()).add(each.bucket)
     memory.learn(conn, changed)
     verdicts = list(_verdicts(conn, memory, changed, rulebook, clock.now()))
+    memory.settle(changed)
     taken = _act(conn, verdicts, clock)
     known_store.take(conn, [each.id for each in chosen])
     return Judged(
@@ -191,27 +192,28 @@ class _Whose:
     def known(self, subject: Subject, plan: str, own: Remembered, until: datetime) -> Known:
         account_id = self.account_of(subject)
         standing = self._standings.get(account_id or "")
-        sightings = (
-            own.sightings_at(until, until - known_store.NETWORK_SEEN)
-            if subject.kind is SubjectKind.NETWORK
-            else own.sightings_at(until, begins(until))
-        )
-        return Known(
+        common = Known(
             subject,
             plan,
             until,
             minutes=own.minutes_at(until),
             hours=own.hours_at(until),
-            sightings=sightings,
-            past=own.past_at(until),
-            neighbours=(
-                self._neighbours({seen.account_id for seen in sightings}, until)
-                if subject.kind is SubjectKind.NETWORK
-                else {}
-            ),
             account_id=account_id,
             account_age=until - standing.created_at if standing else None,
         )
+        match subject.kind:
+            case SubjectKind.ACCOUNT:
+                return common
+            case SubjectKind.KEY:
+                recent = own.sightings_at(until, begins(until))
+                return replace(common, sightings=recent, past=own.past_at(until))
+            case SubjectKind.NETWORK:
+                seen = own.sightings_at(until, until - known_store.NETWORK_SEEN)
+                return replace(
+                    common,
+                    sightings=seen,
+                    neighbours=self._neighbours({one.account_id for one in seen}, until),
+                )
 
     def _neighbours(self, account_ids: set[str], until: datetime) -> dict[str, Neighbour]:
         return {

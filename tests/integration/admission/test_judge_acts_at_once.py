@@ -1,0 +1,93 @@
+"""Once the judge has suspended an account, nothing of it starts, whoever asks in that moment."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from domain.admission.memory import Memory
+from domain.pipeline.claim import claim_batch
+from domain.pipeline.decide import Admitted, decide_batch
+from domain.pipeline.judge import judge_once
+from schemas.ids import JobId
+from schemas.states import JobState
+from tests.integration.admission.judged_world import misuse, set_rule
+from tests.integration.pipeline.pipeline_world import LEASE, WEEK, World
+
+SUSPENDS = [{"step": "suspend_account"}]
+OF_IDENTITY = [{"step": "suspend_operation", "operation": "identity"}]
+
+
+@pytest.mark.parametrize("ladder", [SUSPENDS, OF_IDENTITY])
+def test_a_claim_waits_for_the_judges_turn_and_starts_nothing(
+    world: World, ladder: list[dict[str, str]]
+) -> None:
+    account = world.account()
+    (job_id,) = world.admit(account)
+    world.dispatch()
+    set_rule(world, ladder)
+    misuse(world, account)
+
+    def claim() -> list[JobId]:
+        with world.connect() as conn:
+            claimed = claim_batch(conn, [(job_id, 1)], worker="w-1", lease=LEASE, clock=world.clock)
+            return [job.id for job in claimed]
+
+    with world.connect() as judging, ThreadPoolExecutor(1) as threads:
+        judge_once(judging, Memory(), clock=world.clock)
+        claiming = threads.submit(claim)
+        world.until_blocked()
+        judging.commit()
+        assert claiming.result(timeout=30) == []
+    assert world.job(job_id).state is JobState.DISPATCHED
+
+
+def test_raced_by_claims_and_admissions_of_many_accounts_nothing_starts_behind_its_commit(
+    world: World,
+) -> None:
+    accounts = [world.account() for _ in range(12)]
+    jobs = {account: world.admit(account, 2) for account in accounts}
+    world.dispatch()
+    set_rule(world, SUSPENDS)
+    for account in accounts:
+        misuse(world, account)
+    candidates = [world.candidate(account) for account in accounts for _ in range(3)]
+
+    def judge() -> None:
+        with world.connect() as conn:
+            judge_once(conn, Memory(), clock=world.clock)
+
+    def claim(account: str) -> None:
+        for job_id in jobs[account]:  # type: ignore[index]  # ids are texts
+            with world.connect() as conn:
+                claim_batch(conn, [(job_id, 1)], worker="w-1", lease=LEASE, clock=world.clock)
+
+    def decide(place: int) -> None:
+        with world.connect() as conn:
+            decide_batch(conn, candidates[place::3], clock=world.clock, lifetime=WEEK)
+
+    with ThreadPoolExecutor(8) as threads:
+        doing = [threads.submit(decide, place) for place in range(3)]
+        doing += [threads.submit(claim, account) for account in accounts[:6]]
+        doing += [threads.submit(judge)]
+        doing += [threads.submit(claim, account) for account in accounts[6:]]
+        for each in doing:
+            each.result(timeout=60)
+
+    rows = world.conn.execute(
+        "SELECT count(*) FROM transitions t JOIN jobs j ON j.id = t.job_id"
+        " JOIN restrictions r ON r.subject = j.account_id"
+        " WHERE t.state = 'running' AND t.xmin::text::bigint > r.xmin::text::bigint"
+        " AND t.at > r.since"
+    ).fetchone()
+    assert rows == (0,)
+    started = {job_id for ids in jobs.values() for job_id in ids if started_(world, job_id)}
+    left = [(job_id, 1) for ids in jobs.values() for job_id in ids if job_id not in started]
+    assert world.claim(*left) == []
+    late = world.candidate(accounts[0])
+    assert not isinstance(world.decide(late)[late.job_id], Admitted)
+
+
+def started_(world: World, job_id: JobId) -> bool:
+    return world.job(job_id).state is JobState.RUNNING
