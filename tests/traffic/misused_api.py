@@ -30,7 +30,7 @@ def key_in_many_networks(cast: Cast, grade: float, plan: str, networks: int) -> 
     joined = [cast.start + n * 8 * MINUTE / many for n in range(many)]
     for since in joined:
         network = cast.network()
-        for at, n in spread(cast.rng, 60, since, 20 * MINUTE, 20 * SECOND):
+        for at, n in spread(cast.rng, 240, since, 20 * MINUTE, 20 * SECOND):
             acts.extend(client.asks(at, Facts(requests=n), network=network))
     crosses = joined[networks - 1] if many >= networks else None
     return cast.scenario(acts, rule="stray_key", subject=_key(client), crosses=crosses)
@@ -44,7 +44,7 @@ def key_in_many_countries(cast: Cast, grade: float) -> Scenario:
     joined = [cast.start + n * 8 * MINUTE / many for n in range(many)]
     for number, since in enumerate(joined):
         network = cast.network()
-        for at, n in spread(cast.rng, 90, since, 15 * MINUTE, 20 * SECOND):
+        for at, n in spread(cast.rng, 180, since, 15 * MINUTE, 20 * SECOND):
             acts.extend(client.asks(at, Facts(requests=n), network=network, country=f"X{number}"))
     crosses = joined[4] if many >= 5 else None
     return cast.scenario(acts, rule="stray_key", subject=_key(client), crosses=crosses)

@@ -92,7 +92,7 @@ def play(
             pass
         at += turn
     found = list(_findings(conn))
-    return [Outcome(s, [f for f in found if f.subject in _subjects(s)]) for s in scenarios]
+    return [_outcome(scenario, found) for scenario in scenarios]
 
 
 def _turn_of(act: Act, turn: timedelta) -> datetime:
@@ -135,8 +135,9 @@ def _enrol(conn: Connection, client: Client) -> None:
     accounts.insert_api_key(conn, account_id, ApiKey(client.key_id, "secret"), since)
 
 
-def _subjects(scenario: Scenario) -> set[Subject]:
-    return {act.subject for act in scenario.acts}
+def _outcome(scenario: Scenario, found: Iterable[Found]) -> Outcome:
+    who = {act.subject for act in scenario.acts}
+    return Outcome(scenario, [finding for finding in found if finding.subject in who])
 
 
 def _findings(conn: Connection) -> Iterator[Found]:

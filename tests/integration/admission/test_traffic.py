@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SEEDS = (1, 2, 3)
 AT_LATEST = timedelta(seconds=60)
-TURN = timedelta(seconds=20)
+TURN = timedelta(seconds=30)
 
 
 @pytest.fixture(scope="module")
