@@ -58,13 +58,13 @@ def get(conn: Connection, account_id: AccountId) -> Account | None:
     return _account(row) if row else None
 
 
-def some(conn: Connection, account_ids: Collection[str]) -> dict[str, Account]:
-    """Return those of `account_ids` that exist."""
-    with conn.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(
-            f"SELECT {_COLUMNS} FROM accounts WHERE id = ANY(%s)", (list(account_ids),)
-        ).fetchall()
-    return {row["id"]: _account(row) for row in rows}
+def active(conn: Connection, account_ids: Collection[str]) -> dict[str, str]:
+    """Return the plans of those of `account_ids` whose jobs may run."""
+    rows = conn.execute(
+        "SELECT id, plan FROM accounts WHERE id = ANY(%s) AND state = 'active'",
+        (list(account_ids),),
+    ).fetchall()
+    return dict(rows)
 
 
 def every(conn: Connection) -> list[Account]:

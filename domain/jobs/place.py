@@ -33,11 +33,12 @@ def ahead_of_its_own(
     row = conn.execute(
         "SELECT count(*) FROM ("
         " (SELECT FROM jobs WHERE state = 'queued' AND operation = %(operation)s"
-        "  AND account_id = %(account)s AND priority > %(priority)s LIMIT %(limit)s)"
+        "  AND account_id = %(account)s AND priority > %(priority)s"
+        "  ORDER BY priority DESC, seq LIMIT %(limit)s)"
         " UNION ALL"
         " (SELECT FROM jobs WHERE state = 'queued' AND operation = %(operation)s"
         "  AND account_id = %(account)s AND priority = %(priority)s AND seq < %(seq)s"
-        "  LIMIT %(limit)s) LIMIT %(limit)s) ahead",
+        "  ORDER BY priority DESC, seq LIMIT %(limit)s) LIMIT %(limit)s) ahead",
         {
             "operation": operation,
             "account": account_id,
@@ -59,7 +60,8 @@ def ahead_of_others(
     row = conn.execute(
         "SELECT count(*) FROM (SELECT FROM unnest(%s::text[], %s::bigint[]) AS s (account_id, jobs)"
         " CROSS JOIN LATERAL (SELECT FROM jobs WHERE state = 'queued' AND operation = %s"
-        "  AND account_id = s.account_id LIMIT s.jobs) line LIMIT %s) ahead",
+        "  AND account_id = s.account_id ORDER BY priority DESC, seq LIMIT s.jobs) line"
+        " LIMIT %s) ahead",
         (list(shares), list(shares.values()), operation, limit),
     ).fetchone()
     return int(row[0]) if row else 0

@@ -1,7 +1,8 @@
 """Who contends for a place with the workers: by what weight, and for how many places."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -34,33 +35,60 @@ def contending(
     Left out are accounts that are not active, and those for which the operation is suspended.
     `flying` is what is with the workers now.
     """
-    if not account_ids:
-        return {}
-    suspended = restrictions.suspended_operations(conn, at)
-    running = {
-        account.id: account.plan
-        for account in accounts.some(conn, account_ids).values()
-        if account.may_run and (account.id, operation) not in suspended
-    }
-    weights = plans.weights(conn)
-    slowed = restrictions.slowed(conn, at)
-    limits = quota_store.limits(conn, running, at)
+    standing = _standing(conn, operation, account_ids, at)
+    limits = quota_store.limits(conn, standing.plans, at)
     in_all: Counter[str] = Counter()
     for (_, account), jobs in flying.items():
         in_all[account] += jobs
     return {
         account: Contender(
-            weights[plan_name] * (1 if account in slowed else SLOWED_SHARE),
+            standing.weight(account),
             _places(
                 operation,
                 limits[account],
                 own=flying.get((operation, account), 0),
                 in_all=in_all[account],
-                slowed=account in slowed,
+                slowed=account in standing.slowed,
             ),
         )
-        for account, plan_name in running.items()
+        for account in standing.plans
     }
+
+
+def weights(
+    conn: Connection, operation: OperationName, account_ids: Collection[str], at: datetime
+) -> dict[str, int]:
+    """Return the weights of those of the accounts whose jobs of `operation` may start."""
+    standing = _standing(conn, operation, account_ids, at)
+    return {account: standing.weight(account) for account in standing.plans}
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """The plans of accounts that may run, what plans weigh, and who is slowed down."""
+
+    plans: Mapping[str, str]
+    weights: Mapping[str, int]
+    slowed: Collection[str]
+
+    def weight(self, account: str) -> int:
+        return self.weights[self.plans[account]] * (1 if account in self.slowed else SLOWED_SHARE)
+
+
+def _standing(
+    conn: Connection, operation: OperationName, account_ids: Collection[str], at: datetime
+) -> _Standing:
+    if not account_ids:
+        return _Standing({}, {}, ())
+    suspended = {
+        name for name, of in restrictions.suspended_operations(conn, at) if of == operation
+    }
+    active = accounts.active(conn, account_ids)
+    return _Standing(
+        {account: plan for account, plan in active.items() if account not in suspended},
+        plans.weights(conn),
+        restrictions.slowed(conn, at),
+    )
 
 
 def _places(

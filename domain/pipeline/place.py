@@ -8,8 +8,7 @@ from psycopg import Connection
 from domain.jobs import pace, place, queue
 from domain.jobs.model import Job
 from domain.jobs.place import COUNTED, Place
-from domain.jobs.turns import Contender
-from domain.pipeline.contend import contending
+from domain.pipeline.contend import weights
 from infra.clock import Clock
 from schemas.states import JobState
 
@@ -29,11 +28,11 @@ def place_of(conn: Connection, job: Job, *, clock: Clock) -> Place | None:
         conn, job.operation, job.account_id, priority=job.priority, seq=job.seq
     )
     waiting = queue.accounts_waiting(conn, job.operation) if own < COUNTED else []
-    contenders = contending(conn, job.operation, {*waiting, job.account_id}, {}, now)
-    itself = contenders.pop(job.account_id, None)
+    others = weights(conn, job.operation, {*waiting, job.account_id}, now)
+    itself = others.pop(job.account_id, None)
     ahead = own
     if itself is not None and own < COUNTED:
-        shares = _shares(itself, contenders, turns=own + 1)
+        shares = _shares(itself, others, turns=own + 1)
         ahead += place.ahead_of_others(conn, job.operation, shares, limit=COUNTED - own)
     speed = pace.recent(conn, job.operation, now).per_second
     # Whole seconds: more would look more certain than it is.
@@ -45,6 +44,6 @@ def place_of(conn: Connection, job: Job, *, clock: Clock) -> Place | None:
     )
 
 
-def _shares(itself: Contender, others: Mapping[str, Contender], *, turns: int) -> dict[str, int]:
+def _shares(itself: int, others: Mapping[str, int], *, turns: int) -> dict[str, int]:
     """Return how many turns each of the others has before an account has had so many."""
-    return {account: -(-turns * other.weight // itself.weight) for account, other in others.items()}
+    return {account: -(-turns * weight // itself) for account, weight in others.items()}
