@@ -24,6 +24,8 @@ from schemas.ids import JobId
 
 _CONNECTION_WAIT_S: Final = 3.0
 """How long a request waits for a connection before it is told to come again."""
+_BACKGROUND_WAIT_S: Final = 1.0
+"""The same for what can wait; so long a stop takes longer where the database is away."""
 _STORE_CONNECTIONS: Final = 32
 _SUBMISSIONS: Final = 8
 _PROBES: Final = 4
@@ -67,10 +69,10 @@ def open_services(settings: Settings) -> Iterator[Services]:
     pool = postgres.open_pool(url, size=settings.database_pool, name="api")
 
     def transaction() -> AbstractContextManager[Connection]:
-        return pool.connection(timeout=_CONNECTION_WAIT_S)
+        return pool.connection(timeout=_BACKGROUND_WAIT_S)
 
     def ended(job_ids: list[JobId]) -> set[JobId]:
-        with transaction() as conn:
+        with pool.connection(timeout=_CONNECTION_WAIT_S) as conn:
             return read.ended(conn, job_ids)
 
     facts = ApiFacts(transaction)
