@@ -25,13 +25,17 @@ _LIMITS: Final = frozenset({ErrorCode.QUOTA_EXCEEDED, ErrorCode.QUEUE_FULL})
 
 @dataclass(slots=True)
 class Visit:
-    """A request under way. `who` is known once its key was looked up, `code` if it is refused."""
+    """A request under way. `who` is known once its key was looked up, `code` if it is refused.
+
+    `waits`: it asked for a job that has not ended, which is waiting for it and no reading.
+    """
 
     at: datetime
     network: str
     country: str
     who: Entered | Unknown | None = None
     code: ErrorCode | None = None
+    waits: bool = False
 
     def seen(self, method: str, route: str) -> Seen:
         """Return what is counted of it, at its end."""
@@ -52,7 +56,8 @@ class Visit:
             return Answer.LIMITED
         if self.code in _LIMITS:
             return Answer.OVER_LIMIT
-        return Answer.READ if method == "GET" and route in _READS else Answer.DONE
+        read = method == "GET" and route in _READS and not self.waits
+        return Answer.READ if read else Answer.DONE
 
 
 class Visited:
@@ -100,6 +105,13 @@ def refused(request: Request, code: ErrorCode) -> None:
     visit = _visit_of(request.scope)
     if visit is not None:
         visit.code = code
+
+
+def still_waits(request: Request) -> None:
+    """Note that a request is answered with a job that has not ended."""
+    visit = _visit_of(request.scope)
+    if visit is not None:
+        visit.waits = True
 
 
 def _visit_of(scope: Scope) -> Visit | None:

@@ -19,6 +19,7 @@ from api.measured import trace_taken
 from api.orders import read_order
 from api.presenting import present
 from api.submission import check_expiry, submit_order
+from api.visits import still_waits
 from domain.jobs import read
 from domain.jobs.model import Job
 from domain.jobs.read import JobFilter
@@ -129,11 +130,19 @@ def summarise_jobs(caller: Caller, source_prefix: SourcePrefix = "") -> JobSumma
 
 @router.get("/{job_id}", responses=_MINE)
 async def read_job(
-    job_id: str, response: Response, caller: Caller, wait: WaitSeconds, locale: Language
+    *,
+    job_id: str,
+    request: Request,
+    response: Response,
+    caller: Caller,
+    wait: WaitSeconds,
+    locale: Language,
 ) -> JobView:
     """Return a job as it stands or, with `Prefer: wait=N`, as it has ended."""
     job = await run_in_threadpool(_own_job, caller, job_id)
     job = await _waited(caller, job, wait, response)
+    if job.state not in TERMINAL:
+        still_waits(request)
     return present(job, locale, caller.services)
 
 

@@ -82,10 +82,18 @@ def table(outcomes: Sequence[Outcome]) -> Iterable[str]:
             )
             for mode in (Mode.SHADOW, Mode.ENFORCED)
         }
+        crossing = (
+            f"{median(after_crossing):.0f} s, {max(after_crossing):.0f} s"
+            if after_crossing
+            else "–"
+        )
+        beginning = (
+            f"{min(after_beginning):.1f} min, {max(after_beginning):.1f} min"
+            if after_beginning
+            else "–"
+        )
         yield (
-            f"| `{rule}` | {len(after_crossing)} of {len(mine)} |"
-            f" {median(after_crossing):.0f} s, {max(after_crossing):.0f} s |"
-            f" {min(after_beginning):.1f} min, {max(after_beginning):.1f} min |"
+            f"| `{rule}` | {len(after_crossing)} of {len(mine)} | {crossing} | {beginning} |"
             f" {wrongly[Mode.SHADOW]}, {wrongly[Mode.ENFORCED]} |"
         )
 
