@@ -27,9 +27,15 @@ class Place:
 
 
 def ahead_of_its_own(
-    conn: Connection, operation: OperationName, account_id: str, *, priority: int, seq: int
+    conn: Connection,
+    operation: OperationName,
+    account_id: str,
+    *,
+    priority: int,
+    seq: int,
+    limit: int,
 ) -> int:
-    """Return how many jobs of its account go before a job; counting stops at `COUNTED`."""
+    """Return how many jobs of its account go before a job; counting stops at `limit`."""
     row = conn.execute(
         "SELECT count(*) FROM ("
         " (SELECT FROM jobs WHERE state = 'queued' AND operation = %(operation)s"
@@ -44,7 +50,7 @@ def ahead_of_its_own(
             "account": account_id,
             "priority": priority,
             "seq": seq,
-            "limit": COUNTED,
+            "limit": limit,
         },
     ).fetchone()
     return int(row[0]) if row else 0

@@ -33,22 +33,24 @@ def in_flight(conn: Connection) -> InFlight:
     return {(OperationName(operation), account): count for operation, account, count in rows}
 
 
-def accounts_waiting(conn: Connection, operation: OperationName) -> list[str]:
-    """Return the accounts that have jobs waiting, in order.
+def accounts_waiting(
+    conn: Connection, operation: OperationName, *, after: str = "", limit: int | None = None
+) -> list[str]:
+    """Return the accounts behind `after` that have jobs waiting, in order, up to `limit`.
 
     Reads one index entry for each, however long its line is.
     """
     rows = conn.execute(
         "WITH RECURSIVE waiting (account_id) AS ("
         " (SELECT account_id FROM jobs WHERE state = 'queued' AND operation = %(operation)s"
-        "  ORDER BY account_id LIMIT 1)"
+        "  AND account_id > %(after)s ORDER BY account_id LIMIT 1)"
         " UNION ALL"
         " SELECT (SELECT j.account_id FROM jobs j WHERE j.state = 'queued'"
         "  AND j.operation = %(operation)s AND j.account_id > w.account_id"
         "  ORDER BY j.account_id LIMIT 1)"
         " FROM waiting w WHERE w.account_id IS NOT NULL)"
-        " SELECT account_id FROM waiting WHERE account_id IS NOT NULL",
-        {"operation": operation},
+        " SELECT account_id FROM waiting WHERE account_id IS NOT NULL LIMIT %(limit)s",
+        {"operation": operation, "after": after, "limit": limit},
     ).fetchall()
     return [account for (account,) in rows]
 
