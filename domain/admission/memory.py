@@ -14,11 +14,11 @@ from domain.admission import known_store as store
 from domain.admission.facts import BUCKET, Bucket, Subject, SubjectKind, total
 from domain.admission.rules.rule import HISTORY, HOUR, NEVER_USED, RECENT, Past, Sighting
 
-REMEMBERED: Final = 500_000
+REMEMBERED: Final = 1_000_000
 """Buckets and sightings that are kept, of about 250 bytes each; the subjects that were not
 judged for the longest time are forgotten first."""
 
-_DAY: Final = timedelta(days=1)
+DAY: Final = timedelta(days=1)
 _JOBS_FRESH: Final = timedelta(minutes=10)
 _AT_ONCE: Final = 25
 """Subjects whose history is read by one statement: up to 28 days of minutes each."""
@@ -145,9 +145,13 @@ class Memory:
         order = list(anew)
         for place in range(0, len(order), _AT_ONCE):
             some = {subject: anew[subject] for subject in order[place : place + _AT_ONCE]}
-            for subject, own in recall(conn, some).items():
-                self._size += own.size - self._size_of(subject)
-                self._subjects[subject] = own
+            self.hold(recall(conn, some))
+
+    def hold(self, read: Mapping[Subject, Remembered]) -> None:
+        """Remember what was read, instead of what was remembered of these subjects."""
+        for subject, own in read.items():
+            self._size += own.size - self._size_of(subject)
+            self._subjects[subject] = own
 
     def settle(self, subjects: Collection[Subject]) -> None:
         """After subjects were judged, keep of them what their newest minutes need.
@@ -163,32 +167,28 @@ class Memory:
         while self._size > self._limit and len(self._subjects) > len(subjects):
             self._size -= self._subjects.popitem(last=False)[1].size
 
-    def jobs_of_a_day(self, conn: Connection, until: Mapping[str, datetime]) -> dict[str, int]:
-        """Return how many jobs accounts had in the 24 hours before, each before a moment.
+    def jobs_of_idle(self, conn: Connection, until: Mapping[str, datetime]) -> dict[str, int]:
+        """Return how many jobs accounts that are not remembered had in the day before a moment.
 
-        Of an account that is not remembered, so that nothing of it has changed lately, it may be
-        what was read `_JOBS_FRESH` ago.
+        Nothing of them has changed lately, so it may be what was read `_JOBS_FRESH` ago.
         """
-        found: dict[str, int] = {}
-        unknown: dict[str, datetime] = {}
-        for account_id, end in until.items():
-            own = self._subjects.get(Subject(SubjectKind.ACCOUNT, account_id))
-            read = self._idle.get(account_id)
-            if own is not None:
-                found[account_id] = own.jobs_between(end - _DAY, end)
-            elif read is not None and abs(end - read[0]) < _JOBS_FRESH:
-                found[account_id] = read[1]
-            else:
-                unknown[account_id] = end
-        if unknown:
+        idle = {
+            id_: end
+            for id_, end in until.items()
+            if Subject(SubjectKind.ACCOUNT, id_) not in self._subjects
+        }
+        stale = {
+            id_: end
+            for id_, end in idle.items()
+            if id_ not in self._idle or abs(end - self._idle[id_][0]) >= _JOBS_FRESH
+        }
+        if stale:
             if len(self._idle) > self._limit:
                 self._idle.clear()
-            end = max(unknown.values())
-            read_now = store.jobs_within(conn, unknown, end - _DAY, end)
-            for account_id in unknown:
-                found[account_id] = read_now.get(account_id, 0)
-                self._idle[account_id] = (end, found[account_id])
-        return found
+            end = max(stale.values())
+            read = store.jobs_within(conn, stale, end - DAY, end)
+            self._idle |= {id_: (end, read.get(id_, 0)) for id_ in stale}
+        return {id_: self._idle[id_][1] for id_ in idle if id_ in self._idle}
 
     def _refresh(self, conn: Connection, changed: Mapping[Subject, Collection[datetime]]) -> None:
         if not changed:

@@ -8,9 +8,7 @@ from typing import Final
 
 from psycopg import Connection
 
-from domain.accounts import read as accounts
 from domain.accounts import store as account_store
-from domain.accounts.read import Standing
 from domain.admission import findings_store, known_store, restrictions, rule_store
 from domain.admission.facts import BUCKET, Subject, SubjectKind
 from domain.admission.findings import (
@@ -27,15 +25,15 @@ from domain.admission.findings import (
 from domain.admission.findings_store import About
 from domain.admission.judging import Verdict, judge
 from domain.admission.known_store import Touched
-from domain.admission.memory import Memory, Remembered, begins
+from domain.admission.memory import Memory, Remembered
 from domain.admission.restrictions import Step
 from domain.admission.rulebook import Rulebook
 from domain.admission.rules.ladder import Mode, Severity
-from domain.admission.rules.rule import EVERY_OTHER, Known, Neighbour
 from domain.jobs import outbox
 from domain.jobs import read as jobs
 from domain.jobs.outbox import Message
 from domain.pipeline.restrain import expire, restrain
+from domain.pipeline.whose import Whose
 from infra.clock import Clock
 from schemas import events, topics
 from schemas.events import AbuseFound
@@ -43,7 +41,7 @@ from schemas.ids import AccountId, new_finding_id
 
 CHANGES: Final = 5_000
 """Changed minutes that a turn takes at most."""
-UNKNOWN_SUBJECTS: Final = 100
+UNKNOWN_SUBJECTS: Final = 50
 """Subjects of whom nothing is remembered that a turn takes at most: their history is read."""
 SAMPLES: Final = 3
 _OVERDUE: Final = 100
@@ -135,7 +133,7 @@ def _verdicts(
         subject: sorted({at + BUCKET for at in minutes} | {_of(memory, subject).newest})
         for subject, minutes in changed.items()
     }
-    whose = _Whose(conn, memory, {subject: until[-1] for subject, until in times.items()})
+    whose = Whose(conn, memory, {subject: until[-1] for subject, until in times.items()})
     for subject, untils in times.items():
         plan = whose.plan(subject)
         if plan is None:
@@ -151,76 +149,6 @@ def _of(memory: Memory, subject: Subject) -> Remembered:
     if own is None:
         raise LookupError(f"{subject} was learned and is not remembered")
     return own
-
-
-class _Whose:
-    """Whose keys are, how accounts stand, and who is in networks: of the subjects of a turn."""
-
-    def __init__(
-        self, conn: Connection, memory: Memory, newest: Mapping[Subject, datetime]
-    ) -> None:
-        ids: dict[SubjectKind, set[str]] = {kind: set() for kind in SubjectKind}
-        for subject in newest:
-            ids[subject.kind].add(subject.id)
-        keys = ids[SubjectKind.KEY]
-        self._holders = accounts.holders(conn, keys) if keys else {}
-        seen: dict[str, datetime] = {}
-        for subject, until in newest.items():
-            if subject.kind is SubjectKind.NETWORK:
-                for sighting in _of(memory, subject).sightings:
-                    seen[sighting.account_id] = max(until, seen.get(sighting.account_id, until))
-        wanted = ids[SubjectKind.ACCOUNT] | set(self._holders.values()) | seen.keys()
-        self._standings: dict[str, Standing] = accounts.standings(conn, wanted) if wanted else {}
-        self._jobs = memory.jobs_of_a_day(conn, seen) if seen else {}
-
-    def account_of(self, subject: Subject) -> str | None:
-        match subject.kind:
-            case SubjectKind.ACCOUNT:
-                return subject.id
-            case SubjectKind.KEY:
-                return self._holders.get(subject.id)
-            case SubjectKind.NETWORK:
-                return None
-
-    def plan(self, subject: Subject) -> str | None:
-        """Return the plan by which a subject is judged; None when there is no such account."""
-        if subject.kind is SubjectKind.NETWORK:
-            return EVERY_OTHER
-        standing = self._standings.get(self.account_of(subject) or "")
-        return standing.plan if standing else None
-
-    def known(self, subject: Subject, plan: str, own: Remembered, until: datetime) -> Known:
-        account_id = self.account_of(subject)
-        standing = self._standings.get(account_id or "")
-        common = Known(
-            subject,
-            plan,
-            until,
-            minutes=own.minutes_at(until),
-            hours=own.hours_at(until),
-            account_id=account_id,
-            account_age=until - standing.created_at if standing else None,
-        )
-        match subject.kind:
-            case SubjectKind.ACCOUNT:
-                return common
-            case SubjectKind.KEY:
-                recent = own.sightings_at(until, begins(until))
-                return replace(common, sightings=recent, past=own.past_at(until))
-            case SubjectKind.NETWORK:
-                seen = own.sightings_at(until, until - known_store.NETWORK_SEEN)
-                return replace(
-                    common,
-                    sightings=seen,
-                    neighbours=self._neighbours({one.account_id for one in seen}, until),
-                )
-
-    def _neighbours(self, account_ids: set[str], until: datetime) -> dict[str, Neighbour]:
-        return {
-            id_: Neighbour(one.plan, until - one.created_at, self._jobs.get(id_, 0))
-            for id_ in account_ids
-            if (one := self._standings.get(id_)) is not None
-        }
 
 
 def _act(conn: Connection, verdicts: Sequence[Verdict], clock: Clock) -> list[Finding]:
