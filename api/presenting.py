@@ -5,7 +5,8 @@ from typing import Final
 
 from api.services import Services
 from domain.jobs.model import Header, Job, Result
-from schemas.api import JobPrice, JobProblem, JobResult, JobSource, JobTimes, JobView
+from domain.jobs.place import Place
+from schemas.api import JobPlace, JobPrice, JobProblem, JobResult, JobSource, JobTimes, JobView
 from schemas.problems import wording
 from schemas.states import TERMINAL, JobState
 from schemas.texts import Locale
@@ -13,7 +14,7 @@ from schemas.texts import Locale
 RESULT_LINK: Final = timedelta(hours=1)
 
 
-def present(job: Job, locale: Locale, services: Services) -> JobView:
+def present(job: Job, locale: Locale, services: Services, *, place: Place | None = None) -> JobView:
     """Return a job as its account sees it, with a fresh link when it has a result."""
     return JobView(
         id=job.id,
@@ -36,9 +37,18 @@ def present(job: Job, locale: Locale, services: Services) -> JobView:
         cancel_requested=job.cancel_requested,
         retry_of=job.retry_of,
         priority=job.priority,
+        queue=_queue(place) if place else None,
         problem=_problem(job, locale),
         limit=job.limit,
         result=_result(job.result, services) if job.result else None,
+    )
+
+
+def _queue(place: Place) -> JobPlace:
+    return JobPlace(
+        position=place.position,
+        at_least=place.at_least,
+        estimated_start_at=place.estimated_start,
     )
 
 

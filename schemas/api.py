@@ -167,12 +167,15 @@ class JobResult(_Answer):
 
 
 class JobPlace(_Answer):
-    """Where a job stands among its account's own that wait for the same operation."""
+    """Where a job stands among all that wait for its operation, in the order of their turns.
 
-    position: int = Field(description="1: it is the account's next")
-    at_least: bool = Field(description="Whether more are before it than were counted")
+    It changes as others come and go, and as the account orders its own jobs.
+    """
+
+    position: int = Field(description="1: it is next")
+    at_least: bool = Field(description="Whether it may stand further back: so many were counted")
     estimated_start_at: AwareDatetime | None = Field(
-        description="As the work goes at this moment; null when nothing tells"
+        description="At the pace of the last minutes; null when nothing went, or it may not start"
     )
 
 
@@ -193,7 +196,7 @@ class JobView(_Answer):
     retry_of: JobId | None
     priority: int
     queue: JobPlace | None = Field(
-        None, description="While it waits, and only where one job is asked for by its id"
+        None, description="While it is queued, and only where one job is asked for by its id"
     )
     problem: JobProblem | None
     limit: LimitReached | None = Field(

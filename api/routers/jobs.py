@@ -22,9 +22,11 @@ from api.submission import check_expiry, submit_order
 from api.visits import still_waits
 from domain.jobs import read
 from domain.jobs.model import Job
+from domain.jobs.place import Place
 from domain.jobs.read import JobFilter
 from domain.jobs.reorder import JobNotWaitingError, reorder
 from domain.pipeline.cancel import cancel
+from domain.pipeline.place import place_of
 from domain.pipeline.submit import submit_retry
 from infra import tracing
 from schemas.api import JobChange, JobList, JobSummary, JobView, Text
@@ -143,7 +145,10 @@ async def read_job(
     job = await _waited(caller, job, wait, response)
     if job.state not in TERMINAL:
         still_waits(request)
-    return present(job, locale, caller.services)
+    place = None
+    if job.state is JobState.QUEUED:
+        job, place = await run_in_threadpool(_placed, caller, job_id)
+    return present(job, locale, caller.services, place=place)
 
 
 @router.patch(
@@ -200,6 +205,15 @@ def _own_job(caller: Access, job_id: str) -> Job:
     return job
 
 
+def _placed(caller: Access, job_id: str) -> tuple[Job, Place | None]:
+    """Return a job with its place, both of one moment."""
+    with caller.session() as session:
+        job = read.of_account(session.conn, session.account.id, job_id)
+        if job is None:
+            raise _no_job(job_id)
+        return job, place_of(session.conn, job, clock=caller.services.clock)
+
+
 def _change(caller: Access, job_id: str, asked: JobChange, locale: Locale) -> JobView:
     with caller.session() as session:
         own = read.of_account(session.conn, session.account.id, job_id)
@@ -210,7 +224,8 @@ def _change(caller: Access, job_id: str, asked: JobChange, locale: Locale) -> Jo
         job = reorder(session.conn, own.id, priority=asked.priority, expires_at=asked.expires_at)
         if job is None:
             raise JobNotWaitingError(read.of_account(session.conn, own.account_id, own.id) or own)
-    return present(job, locale, caller.services)
+        place = place_of(session.conn, job, clock=caller.services.clock)
+    return present(job, locale, caller.services, place=place)
 
 
 def _retry(caller: Access, job_id: str) -> Job:

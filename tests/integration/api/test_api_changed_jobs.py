@@ -127,3 +127,21 @@ def test_an_account_sees_its_limits_and_what_it_used(world: World, client: Clien
     assert (waiting["limit"], waiting["used"], waiting["resets_at"]) == (20_000, 1, None)
     assert limits[None, "requests_per_second"]["limit"] == 50
     assert limits[None, "requests_per_second"]["used"] is None
+
+
+def test_a_queued_job_tells_its_place_which_its_priority_changes(client: Client) -> None:
+    # Others of these tests may have left jobs in the line.
+    first, second = (job_id_of(client.post_job()) for _ in range(2))
+
+    def place(job_id: str) -> int:
+        queue = client.http.get(f"/v1/jobs/{job_id}").json()["queue"]
+        assert queue["at_least"] is False
+        assert "estimated_start_at" in queue
+        return int(queue["position"])
+
+    assert place(first) < place(second)
+    assert change(client, second, priority=1).json()["queue"]["position"] == place(second)
+    assert place(second) < place(first)
+
+    client.http.post(f"/v1/jobs/{first}/cancel").raise_for_status()
+    assert client.http.get(f"/v1/jobs/{first}").json()["queue"] is None
