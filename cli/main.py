@@ -44,6 +44,7 @@ ENTRIES: Final = (
     Entry("quota", "cli.quota:app", "Plans, limits and their overrides, and what is used."),
     Entry("jobs", "cli.jobs:app", "List, show, cancel and retry jobs; find stuck ones."),
     Entry("ledger", "cli.ledger:app", "Check the ledger, read it, add money to an account."),
+    Entry("abuse", "cli.abuse:app", "What rules against misuse found; settle it, tune them."),
     Entry("dlq", "cli.dlq:app", "List, show, replay and drop dead letters."),
 )
 

@@ -33,8 +33,9 @@ class FindingFilter:
     mode: Mode | None = None
     account_id: str | None = None
     since: datetime | None = None
-    until: datetime | None = None
-    """`since` and `until` are of `found_at`."""
+    """Of `found_at`."""
+    errors_only: bool = False
+    """Only those that say that the rule itself failed."""
 
 
 def earlier(
@@ -168,7 +169,7 @@ def page(conn: Connection, wanted: FindingFilter, *, limit: int) -> list[Finding
             " AND (%(mode)s::text IS NULL OR mode = %(mode)s)"
             " AND (%(account)s::text IS NULL OR account_id = %(account)s)"
             " AND (%(since)s::timestamptz IS NULL OR found_at >= %(since)s)"
-            " AND (%(until)s::timestamptz IS NULL OR found_at < %(until)s)"
+            " AND (NOT %(errors_only)s OR error IS NOT NULL)"
             " ORDER BY found_at DESC, id LIMIT %(limit)s",
             {
                 "states": [str(state) for state in wanted.states] or None,
@@ -176,7 +177,7 @@ def page(conn: Connection, wanted: FindingFilter, *, limit: int) -> list[Finding
                 "mode": wanted.mode,
                 "account": wanted.account_id,
                 "since": wanted.since,
-                "until": wanted.until,
+                "errors_only": wanted.errors_only,
                 "limit": limit,
             },
         ).fetchall()
