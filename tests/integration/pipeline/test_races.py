@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -65,9 +66,6 @@ class Races:
     stop: Stop
     chance: random.Random
     saw_running: frozenset[str] = frozenset()
-
-    def connections(self) -> list[psycopg.Connection]:
-        return [psycopg.connect(self.world.url, options="-c lock_timeout=20s") for _ in range(3)]
 
     def round(
         self, jobs: list[JobId], connections: list[psycopg.Connection], threads: ThreadPoolExecutor
@@ -168,10 +166,10 @@ def test_what_is_stopped_while_it_is_handed_out_does_not_run_after_and_costs_not
 ) -> None:
     account = world.account(FUNDS)
     races = Races(world, account, stop, random.Random(stop))
-    connections = races.connections()
     paid: set[JobId] = set()
     seen: Counter[int] = Counter()
-    with ThreadPoolExecutor(3) as threads:
+    with ExitStack() as open_for, ThreadPoolExecutor(3) as threads:
+        connections = [open_for.enter_context(world.connect()) for _ in range(3)]
         for _ in range(ROUNDS):
             jobs = world.admit(account, JOBS)
             if stop is Stop.EXPIRED:
@@ -189,8 +187,6 @@ def test_what_is_stopped_while_it_is_handed_out_does_not_run_after_and_costs_not
             assert world.dispatch().dispatched == 0
             assert world.claim(*((job, 1) for job in jobs)) == []
             paid |= finish(races, jobs, claimed)
-    for conn in connections:
-        conn.close()
 
     # The race was one: each side came first often.
     assert seen[0] > ROUNDS // 20, seen
