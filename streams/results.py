@@ -86,4 +86,5 @@ def ending_of(finished: WorkFinished) -> Ending:
             else None
         ),
         report=finished.report.model_dump(exclude_none=True) if finished.report else None,
+        source_sha256=bytes.fromhex(finished.source_sha256) if finished.source_sha256 else None,
     )

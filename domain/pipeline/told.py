@@ -50,6 +50,10 @@ def decided(conn: Connection, jobs: Sequence[Job]) -> None:
 
 def ended(conn: Connection, jobs: Iterable[Job], *, at: datetime) -> None:
     """Count jobs that this transaction has ended after work on them, by the minute of `at`."""
+    worked = [job for job in jobs if job.state in _OF_WORK]
+    seen = pictures.seen_under_another_etag(
+        conn, [job.id for job in worked if job.source_sha256 is not None]
+    )
     _add(
         conn,
         Source.RESULTS,
@@ -63,10 +67,11 @@ def ended(conn: Connection, jobs: Iterable[Job], *, at: datetime) -> None:
                     content_refused=int(job.state is JobState.REFUSED),
                     broken=int(job.code in _BROKEN),
                     hostile=int(job.code in _HOSTILE),
+                    repeated=int(job.id in seen and seen[job.id].own),
+                    shared=int(job.id in seen and seen[job.id].others),
                 ),
             )
-            for job in jobs
-            if job.state in _OF_WORK
+            for job in worked
         ),
     )
 

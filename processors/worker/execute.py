@@ -1,5 +1,6 @@
 """One attempt of one job: fetch, decode, restore, store; what came of it as a value."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -152,7 +153,7 @@ class Executor:
         if header is None:
             raise ValueError(f"{lease.job.id} runs without a header")
         with timer.phase("fetch", lease):
-            data = self._fetch(lease.job.source, lease)
+            data = self._fetch_source(lease)
         form = output_format(parameters, header.format, has_alpha=header.has_alpha)
         report = WorkReport(phases_ms=timer.phases_ms)
         return self._store_result(lease, _File(data, form, header.width, header.height), report)
@@ -160,7 +161,7 @@ class Executor:
     def _restore(self, lease: Lease, parameters: Parameters) -> Outcome:
         job, timer = lease.job, _Timer()
         with timer.phase("fetch", lease):
-            data = self._fetch(job.source, lease)
+            data = self._fetch_source(lease)
             mask_data = self._fetch(job.mask, lease) if job.mask else None
         with timer.phase("decode", lease):
             image = self._decode(data, lease)
@@ -194,6 +195,11 @@ class Executor:
             if lease.should_stop():
                 raise Cancelled from error
             raise
+
+    def _fetch_source(self, lease: Lease) -> bytes:
+        data = self._fetch(lease.job.source, lease)
+        lease.source_sha256 = hashlib.sha256(data).hexdigest()
+        return data
 
     def _fetch(self, source: StoredObject, lease: Lease) -> bytes:
         try:

@@ -35,6 +35,8 @@ class Lease:
     progress_at: float
     lost: bool = False
     cancel: bool = False
+    source_sha256: str | None = None
+    """Of the source's bytes, in hexadecimal, once they were read."""
 
     def progress(self) -> None:
         """Note that the work goes on."""

@@ -213,7 +213,7 @@ class Worker:
 
     def _report(self, lease: Lease, outcome: Outcome) -> None:
         """Tell of the outcome, for as long as the lease would last without progress."""
-        event = events.work_finished(self._finished(lease.job, outcome))
+        event = events.work_finished(self._finished(lease, outcome))
         message = Message(topics.JOB_RESULTS, lease.job.id.encode(), event.encode())
         deadline = self._time.monotonic() + STALLED_S
         while True:
@@ -229,8 +229,8 @@ class Worker:
             else:
                 return
 
-    def _finished(self, job: Job, outcome: Outcome) -> WorkFinished:
-        now = self._time.now()
+    def _finished(self, lease: Lease, outcome: Outcome) -> WorkFinished:
+        job, now = lease.job, self._time.now()
         finished = partial(
             WorkFinished,
             job_id=job.id,
@@ -238,6 +238,7 @@ class Worker:
             worker=self._name,
             started_at=job.started_at or now,
             finished_at=now,
+            source_sha256=lease.source_sha256,
         )
         match outcome:
             case Succeeded(result, report):

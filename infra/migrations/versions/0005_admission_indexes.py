@@ -13,6 +13,7 @@ _INDEXES = {
     "jobs_line": "(operation, account_id, priority DESC, seq) WHERE state = 'queued'",
     "jobs_in_review": "(account_id) WHERE state = 'review'",
     "jobs_by_picture": "(source_etag, account_id)",
+    "jobs_by_content": "(source_sha256, account_id) WHERE source_sha256 IS NOT NULL",
 }
 
 

@@ -1,5 +1,6 @@
 """From a work message to a result in the store and a report on Kafka."""
 
+import hashlib
 import io
 import struct
 import zlib
@@ -43,6 +44,7 @@ def test_an_identity_job_ends_with_its_very_bytes_stored_and_reported(
         "image/png",
     )
     assert report.result.etag == world.store.head(key).etag
+    assert report.source_sha256 == hashlib.sha256(data).hexdigest()
     assert report.finished_at >= report.started_at
     assert world.lag() == 0
 
