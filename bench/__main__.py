@@ -2,8 +2,8 @@
 
 import itertools
 
-from bench import pipeline, upscale
+from bench import admission, intake, pipeline, upscale
 from bench.figures import show
 
 if __name__ == "__main__":
-    show(itertools.chain(upscale.run(), pipeline.run()))
+    show(itertools.chain(upscale.run(), intake.run(), admission.run(), pipeline.run()))
