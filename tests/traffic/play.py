@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import groupby
+from typing import Final
 
 from psycopg import Connection
 
@@ -24,6 +25,9 @@ from schemas.ids import AccountId
 from streams.judge import Judge
 from tests.traffic.acts import LASTS, START, TICK, Act, Client
 from tests.traffic.scenario import Scenario
+
+AT_LATEST: Final = timedelta(seconds=60)
+"""So long after misuse has crossed its rule's definition, in event time, it must be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,14 @@ class Outcome:
             if (found.rule, found.subject) == (abuse.rule, abuse.subject):
                 return found
         return None
+
+    @property
+    def right(self) -> bool:
+        """Whether misuse was found within a minute from when it was one, or nobody honest was."""
+        abuse = self.scenario.abuse
+        if abuse is None:
+            return not self.found
+        return self.hit is not None and (timedelta(0) <= self.hit.at - abuse.crosses <= AT_LATEST)
 
 
 @dataclass

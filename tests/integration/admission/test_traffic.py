@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from infra.stack import Stack
 
 SEEDS = (1, 2, 3)
-AT_LATEST = timedelta(seconds=60)
 TURN = timedelta(seconds=30)
 
 
@@ -37,12 +36,8 @@ def test_each_rule_finds_its_misuse_within_a_minute_of_its_crossing_the_definiti
 ) -> None:
     abused = {o.scenario.name: o.scenario.abuse for o in outcomes if o.scenario.abuse}
     assert {abuse.rule for abuse in abused.values()} == set(RULES)
-    late = [
-        (o.scenario.name, o.scenario.abuse.crosses, o.found)
-        for o in outcomes
-        if o.scenario.abuse and (o.hit is None or not _soon(o.hit.at - o.scenario.abuse.crosses))
-    ]
-    assert not late
+    late = [(o.scenario, o.found) for o in outcomes if o.scenario.abuse and not o.right]
+    assert [(s.name, s.abuse, found) for s, found in late] == []
 
 
 def test_nobody_honest_is_found_not_even_in_shadow(outcomes: list[Outcome]) -> None:
@@ -66,7 +61,3 @@ def test_a_seed_is_the_same_traffic_again_and_another_seed_is_not() -> None:
     for part in PARTS:
         assert part.play(1) == part.play(1)
         assert part.play(1) != part.play(2)
-
-
-def _soon(delay: timedelta) -> bool:
-    return timedelta(0) <= delay <= AT_LATEST
