@@ -114,6 +114,15 @@ def busy_polling_app(cast: Cast) -> Scenario:
     return cast.scenario(acts)
 
 
+def impatient_polling_app(cast: Cast) -> Scenario:
+    """A free application looks at ten waiting jobs every two seconds: more than it may."""
+    client = cast.client("free")
+    acts = [*_batch(cast, client, 20, 20 * MINUTE)]
+    for at, n in spread(cast.rng, 18_000, cast.start, HOUR):
+        acts.extend(client.asks(at, Facts(requests=n, limited=3 * n // 5)))
+    return cast.scenario(acts)
+
+
 def screen_on_a_wall(cast: Cast) -> Scenario:
     """A free account with few jobs shows its list on a screen, anew every second."""
     client = cast.client("free")
@@ -293,6 +302,7 @@ HONEST: tuple[Part, ...] = tuple(
         steady_app,
         polling_app,
         busy_polling_app,
+        impatient_polling_app,
         screen_on_a_wall,
         export_of_all_results,
         carrier_nat,
