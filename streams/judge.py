@@ -17,6 +17,8 @@ from infra.logs import logger
 
 PRUNED_EVERY: Final = timedelta(hours=1)
 PRUNED_AT_ONCE: Final = 5_000
+PAUSE_TO_TURN: Final = 3.0
+LONGEST_PAUSE_S: Final = 10.0
 
 _log = logger(__name__)
 
@@ -25,7 +27,6 @@ class Judge:
     """Judges subjects whose facts have changed, ends what is over, and deletes old facts."""
 
     channel = None
-    interval_s = 1.0
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -33,14 +34,21 @@ class Judge:
         self._connection: Connection | None = None
         self._prune_at: datetime | None = None
         self._unreadable: tuple[str, ...] = ()
+        self._took_s = 0.0
         modes = (Mode.SHADOW, Mode.ENFORCED)
         self._found = {
             (rule, mode): metrics.FINDINGS.labels(rule, mode) for rule in RULES for mode in modes
         }
         self._errors = {rule: metrics.RULE_ERRORS.labels(rule) for rule in RULES}
 
+    @property
+    def interval_s(self) -> float:
+        """A second, or more behind a long turn: the agents of this process share its core."""
+        return min(LONGEST_PAUSE_S, max(1.0, PAUSE_TO_TURN * self._took_s))
+
     def step(self, conn: Connection) -> bool:
         """Judge once; return whether there is more at once."""
+        began = self._clock.now()
         if conn is not self._connection:
             # Another process may have judged meanwhile.
             self._memory.clear()
@@ -51,6 +59,7 @@ class Judge:
             judged = judge_once(conn, self._memory, clock=self._clock)
         let_go(conn, clock=self._clock)
         self._tell(judged)
+        self._took_s = (self._clock.now() - began).total_seconds()
         return self._prune(conn) or judged.more
 
     def _prune(self, conn: Connection) -> bool:

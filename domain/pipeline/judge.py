@@ -27,7 +27,7 @@ from domain.admission.judging import Verdict, judge
 from domain.admission.known_store import Touched
 from domain.admission.memory import Memory, Remembered
 from domain.admission.restrictions import Step
-from domain.admission.rulebook import Rulebook
+from domain.admission.rulebook import Rulebook, Versioned
 from domain.admission.rules.ladder import Mode, Severity
 from domain.jobs import outbox
 from domain.jobs import read as jobs
@@ -134,14 +134,16 @@ def _verdicts(
         for subject, minutes in changed.items()
     }
     whose = Whose(conn, memory, {subject: until[-1] for subject, until in times.items()})
+    settings: dict[str, list[Versioned]] = {}
     for subject, untils in times.items():
         plan = whose.plan(subject)
         if plan is None:
             continue
-        settings = rulebook.all_of(plan)
+        if plan not in settings:
+            settings[plan] = rulebook.all_of(plan)
         for until in untils:
             known = whose.known(subject, plan, _of(memory, subject), until)
-            yield from judge(known, settings, overlooked)
+            yield from judge(known, settings[plan], overlooked)
 
 
 def _of(memory: Memory, subject: Subject) -> Remembered:
