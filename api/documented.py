@@ -116,9 +116,39 @@ def describe(app: FastAPI) -> dict[str, Any]:
         # FastAPI's own 422, on endpoints whose parameters are free texts and cannot be wrong.
         if "application/json" in operation["responses"].get("422", {}).get("content", {}):
             del operation["responses"]["422"]
+        _tell_headers(operation)
     document["components"]["schemas"] = dict(sorted({**schemas, **outside["$defs"]}.items()))
     return document
 
+
+def _tell_headers(operation: dict[str, Any]) -> None:
+    """Add the headers by which limits are told: of every answer to a request with a key."""
+    for status, response in operation["responses"].items():
+        headers = dict(_RATE_HEADERS) if "security" in operation else {}
+        if status in _COME_AGAIN:
+            headers |= _RETRY_AFTER
+        if headers:
+            response["headers"] = headers
+
+
+def _header(description: str, kind: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}
+
+
+_RATE_HEADERS: Final = {
+    "RateLimit-Policy": _header(
+        "How many requests may come at once, and in how many seconds so many come back:"
+        ' `"default";q=100;w=2`. Absent where nothing is limited',
+        "string",
+    ),
+    "RateLimit": _header(
+        'How many may come now, and in how many seconds more may: `"default";r=97;t=1`', "string"
+    ),
+}
+_RETRY_AFTER: Final = {
+    "Retry-After": _header("Seconds to wait, where it is known how many", "integer")
+}
+_COME_AGAIN: Final = frozenset({"429", "503"})
 
 _DESCRIPTION: Final = """\
 Restores pictures: enlarges them, fills what is missing.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
+from domain.jobs import store as jobs
 from tests.integration.api.api_limits import override
 from tests.integration.api.api_world import (
     CLOCK,
@@ -15,6 +17,7 @@ from tests.integration.api.api_world import (
     assert_problem,
     job_id_of,
     png,
+    until,
 )
 
 
@@ -100,6 +103,30 @@ def test_a_change_that_makes_no_sense_changes_nothing(
 
     assert_problem(change(client, job_id, **body), 422, "request_invalid")
     assert world.job(job_id) == before
+
+
+def test_a_dispatcher_that_takes_the_job_at_this_moment_comes_first(
+    world: World, client: Client
+) -> None:
+    job_id = job_id_of(client.post_job())
+    with ThreadPoolExecutor(1) as threads, world.connect() as dispatcher:
+        jobs.dispatch(dispatcher, [job_id], CLOCK.now())
+        changing = threads.submit(change, client, job_id, priority=9)
+        until(lambda: waits_for_a_row(world))
+        dispatcher.commit()
+        answer = changing.result(timeout=20)
+
+    assert assert_problem(answer, 409, "job_not_waiting")["state"] == "dispatched"
+    assert world.job(job_id).priority == 0
+
+
+def waits_for_a_row(world: World) -> bool:
+    with world.connect() as conn:
+        found = conn.execute(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock' AND query LIKE 'UPDATE jobs SET priority%')"
+        ).fetchone()
+    return found == (True,)
 
 
 def test_nobody_changes_anothers_job(world: World, client: Client) -> None:

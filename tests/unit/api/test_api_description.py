@@ -31,6 +31,14 @@ def test_every_endpoint_says_whether_it_needs_a_key() -> None:
             assert "401" in operation["responses"]
 
 
+def test_every_answer_to_a_key_tells_of_its_rate_and_429_of_when_to_come_again() -> None:
+    for _, _, operation in OPERATIONS:
+        for status, response in operation["responses"].items():
+            told = {*response.get("headers", {})}
+            assert ({"RateLimit", "RateLimit-Policy"} <= told) == ("security" in operation)
+            assert ("Retry-After" in told) == (status in {"429", "503"})
+
+
 def test_every_failure_is_described_as_a_problem() -> None:
     for _, _, operation in OPERATIONS:
         for status, response in operation["responses"].items():
