@@ -17,6 +17,8 @@ from cli.story.record import record
 from cli.story.stored import StoredFile, stored
 from cli.story.timeline import Moment, timeline
 from domain.billing import money
+from domain.jobs.place import Place
+from domain.pipeline.place import place_of
 from domain.pipeline.story import Attempt, Story, story
 from infra.clock import SystemClock
 from infra.dead_letters import DeadLetter, LetterBox
@@ -55,6 +57,7 @@ def show(
     settings = load_settings(data_dir)
     with transaction(settings) as conn:
         told = story(conn, job) if "\0" not in job else None
+        place = place_of(conn, told.job, clock=_CLOCK) if told else None
     if told is None:
         fail(f"there is no job {job!r}; see `picmend jobs list`", EXIT_FAILED)
     sightings = in_outbox(told.unsent)
@@ -65,9 +68,10 @@ def show(
     files = _stored(settings, told)
     moments = timeline(told, sightings, letters)
     if as_json:
-        print_json(_as_record(told, sightings, letters, files, moments))
+        in_line = {"place": asdict(place) if place else None}
+        print_json(_as_record(told, sightings, letters, files, moments) | in_line)
     else:
-        _print(told, files, moments, looked=topics or whole)
+        _print(told, place, files, moments, looked=topics or whole)
 
 
 def _on_kafka(
@@ -141,7 +145,12 @@ def _as_record(
 
 
 def _print(
-    told: Story, files: Sequence[StoredFile], moments: Sequence[Moment], *, looked: bool
+    told: Story,
+    place: Place | None,
+    files: Sequence[StoredFile],
+    moments: Sequence[Moment],
+    *,
+    looked: bool,
 ) -> None:
     job = told.job
     amount = money.to_text(job.amount, job.unit) if job.amount is not None and job.unit else ""
@@ -150,6 +159,7 @@ def _print(
         "state": " ".join(filter(None, (job.state, job.code, job.detail))),
         "limit": job.limit.text() if job.limit else "",
         "priority": job.priority or "",
+        "place in line": _place(place) if place else "",
         "operation": " ".join(filter(None, (job.preset, job.operation))),
         "picture": f"{job.header.format} {job.header.width}x{job.header.height}"
         if job.header
@@ -170,6 +180,13 @@ def _print(
     )
     if not looked:
         typer.echo("What was sent and read is on the topics: see --topics.")
+
+
+def _place(place: Place) -> str:
+    position = f"{place.position} or further back" if place.at_least else str(place.position)
+    if place.estimated_start is None:
+        return position
+    return f"{position}, may start about {place.estimated_start:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _worker(attempts: Sequence[Attempt]) -> str:

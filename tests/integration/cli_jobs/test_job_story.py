@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from domain.jobs import pace
+from domain.jobs.pace import Pace
 from domain.pipeline.submit import submit_retry
 from domain.pipeline.sweep import sweep_leases
 from infra.dead_letters import DeadLetters, DeadReason
@@ -19,7 +21,15 @@ from schemas.errors import ErrorCode
 from schemas.ids import JobId
 from schemas.states import JobState
 from streams.relay import Relay
-from tests.integration.pipeline.pipeline_world import LEASE, RESULT, WEEK, World, failure, success
+from tests.integration.pipeline.pipeline_world import (
+    IDENTITY,
+    LEASE,
+    RESULT,
+    WEEK,
+    World,
+    failure,
+    success,
+)
 from tests.integration.streams.streams_world import job_request
 
 if TYPE_CHECKING:
@@ -92,6 +102,25 @@ def test_transitions_attempts_money_and_what_waits_are_told_in_order_of_time(
     text = picmend("jobs", "show", job_id).stdout
     for expected in ("lease lost", "worker-2", "capture", "succeeded by results", "--topics"):
         assert expected in text
+
+
+def test_a_job_in_line_shows_its_place_and_when_it_may_start(
+    world: World, picmend: Command
+) -> None:
+    jobs = world.admit(world.account(), 3)
+    assert told(picmend("jobs", "show", jobs[1], "--json"))["place"] == {
+        "position": 2,
+        "at_least": False,
+        "estimated_start": None,
+    }
+    pace.add(world.conn, IDENTITY, Pace(60, 20.0), world.clock.now())
+    world.conn.commit()
+
+    text = picmend("jobs", "show", jobs[2]).stdout
+    assert "3, may start about 20" in text
+
+    (running,) = world.running(world.account())
+    assert told(picmend("jobs", "show", running, "--json"))["place"] is None
 
 
 def test_messages_are_found_on_their_topics_with_duplicates_marked(
