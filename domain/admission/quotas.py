@@ -1,6 +1,6 @@
 """Quotas, without a database: what an account may use, what it has used, and whether more fits."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Final
@@ -51,6 +51,14 @@ class Used:
 
 NOTHING: Final = Used()
 
+_COUNTED: Final = (
+    Quota.JOBS_PER_DAY,
+    Quota.MEGAPIXELS_PER_DAY,
+    Quota.JOBS_PER_MONTH,
+    Quota.JOBS_WAITING,
+)
+"""The quotas that a job takes of, in the order in which they are asked."""
+
 
 @dataclass(slots=True)
 class Month:
@@ -86,49 +94,76 @@ class Budget:
     waiting: dict[OperationName, int] = field(default_factory=dict)
     """Jobs that wait in line or in review, by operation."""
 
+    _sums: dict[tuple[Scope, date, bool], Used] = field(default_factory=dict, init=False)
+    """What was used of a scope on a day or (True) in the month that begins on it, once asked."""
+
     def take(self, share: Share) -> LimitReached | None:
         """Count a job if it fits in every limit; else count nothing and say which it does not."""
         reached = self._reached(share)
         if reached is None:
-            self._month(share.day).add(share)
-            self.waiting[share.operation] = self.waiting.get(share.operation, 0) + 1
+            self._count(share, 1)
         return reached
 
     def give_back(self, share: Share) -> None:
-        """Take back what `take` counted."""
-        self._month(share.day).add(share, -1)
-        self.waiting[share.operation] -= 1
+        """Take back what `take` counted. Raises `ValueError` when it was given back before."""
+        self._count(share, -1)
+
+    def _count(self, share: Share, times: int) -> None:
+        self._month(share.day).add(share, times)
+        counted = Used(times, times * share.megapixels)
+        for scope in (share.operation, None):
+            for key in ((scope, share.day, False), (scope, month_of(share.day), True)):
+                if key in self._sums:
+                    self._sums[key] = self._sums[key].plus(counted)
+        self.waiting[share.operation] = self.waiting.get(share.operation, 0) + times
 
     def _month(self, day: date) -> Month:
         return self.months.setdefault(month_of(day), Month())
 
     def _reached(self, share: Share) -> LimitReached | None:
-        month = self._month(share.day)
         for scope in (share.operation, None):
-            for quota, used, asked, resets_at in self._measures(scope, share, month):
+            for quota in _COUNTED:
                 limit = self.limits.get((scope, quota))
-                if limit is not None and used + asked > limit:
+                if limit is None:
+                    continue
+                used = self._used(scope, quota, share.day)
+                asked = share.megapixels if quota is Quota.MEGAPIXELS_PER_DAY else 1
+                if used + asked > limit:
                     return LimitReached(
                         quota=quota,
                         operation=scope,
                         limit=limit,
                         used=used,
                         asked=asked,
-                        resets_at=resets_at,
+                        resets_at=self._resets_at(quota, share.day),
                     )
         return None
 
-    def _measures(
-        self, scope: Scope, share: Share, month: Month
-    ) -> Iterable[tuple[Quota, int, int, datetime | None]]:
-        today, in_all = month.used(scope, share.day), month.used(scope)
-        tomorrow = day_after(share.day, self.time_zone)
-        yield Quota.JOBS_PER_DAY, today.jobs, 1, tomorrow
-        yield Quota.MEGAPIXELS_PER_DAY, today.megapixels, share.megapixels, tomorrow
-        next_month = month_after(share.day, self.time_zone)
-        yield Quota.JOBS_PER_MONTH, in_all.jobs, 1, next_month
-        waiting = sum(n for op, n in self.waiting.items() if scope in (None, op))
-        yield Quota.JOBS_WAITING, waiting, 1, None
+    def _used(self, scope: Scope, quota: Quota, day: date) -> int:
+        match quota:
+            case Quota.JOBS_PER_DAY:
+                return self._sum(scope, day, in_month=False).jobs
+            case Quota.MEGAPIXELS_PER_DAY:
+                return self._sum(scope, day, in_month=False).megapixels
+            case Quota.JOBS_PER_MONTH:
+                return self._sum(scope, month_of(day), in_month=True).jobs
+            case _:
+                return sum(n for op, n in self.waiting.items() if scope in (None, op))
+
+    def _sum(self, scope: Scope, day: date, *, in_month: bool) -> Used:
+        key = (scope, day, in_month)
+        if key not in self._sums:
+            self._sums[key] = self._month(day).used(scope, None if in_month else day)
+        return self._sums[key]
+
+    def _resets_at(self, quota: Quota, day: date) -> datetime | None:
+        match quota:
+            case Quota.JOBS_PER_DAY | Quota.MEGAPIXELS_PER_DAY:
+                return day_after(day, self.time_zone)
+            case Quota.JOBS_PER_MONTH:
+                return month_after(day, self.time_zone)
+            case _:
+                return None
 
 
 def image_limit(

@@ -7,19 +7,14 @@ from typing import Final
 from psycopg import Connection
 
 from domain.admission import facts_store
-from domain.admission.facts import NO_FACTS, Facts, Source, Subject, SubjectKind, bucket_of
+from domain.admission.bad_files import is_broken, is_hostile
+from domain.admission.facts import Facts, Source, Subject, SubjectKind, bucket_of, total
 from domain.jobs import pictures
 from domain.jobs.model import Job
 from schemas.errors import ErrorCode
 from schemas.states import JobState
 
 _LIMITS: Final = frozenset({ErrorCode.QUOTA_EXCEEDED, ErrorCode.QUEUE_FULL})
-_BROKEN: Final = frozenset(
-    {ErrorCode.UNREADABLE_IMAGE, ErrorCode.TRUNCATED_IMAGE, ErrorCode.EMPTY_OBJECT}
-)
-_HOSTILE: Final = frozenset(
-    {ErrorCode.UNSUPPORTED_FORMAT, ErrorCode.TOO_MANY_FRAMES, ErrorCode.DECODE_LIMIT}
-)
 
 
 def decided(conn: Connection, jobs: Sequence[Job]) -> None:
@@ -37,8 +32,8 @@ def decided(conn: Connection, jobs: Sequence[Job]) -> None:
                     pixels=job.header.pixels if job.header else 0,
                     rejected=int(job.state is JobState.REJECTED),
                     over_limit=int(job.code in _LIMITS),
-                    broken=int(job.code in _BROKEN),
-                    hostile=int(job.code in _HOSTILE),
+                    broken=int(is_broken(job.code, job.source.key)),
+                    hostile=int(is_hostile(job.code, job.source.key)),
                     repeated=int(job.id in seen and seen[job.id].own),
                     shared=int(job.id in seen and seen[job.id].others),
                 ),
@@ -65,8 +60,8 @@ def ended(conn: Connection, jobs: Iterable[Job], *, at: datetime) -> None:
                     succeeded=int(job.state is JobState.SUCCEEDED),
                     failed=int(job.state is JobState.FAILED),
                     content_refused=int(job.state is JobState.REFUSED),
-                    broken=int(job.code in _BROKEN),
-                    hostile=int(job.code in _HOSTILE),
+                    broken=int(is_broken(job.code, job.source.key)),
+                    hostile=int(is_hostile(job.code, job.source.key)),
                     repeated=int(job.id in seen and seen[job.id].own),
                     shared=int(job.id in seen and seen[job.id].others),
                 ),
@@ -80,8 +75,8 @@ _OF_WORK: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.REFUS
 
 
 def _add(conn: Connection, source: Source, counted: Iterable[tuple[Job, datetime, Facts]]) -> None:
-    sums: dict[tuple[Subject, datetime], Facts] = {}
+    told: dict[tuple[Subject, datetime], list[Facts]] = {}
     for job, at, facts in counted:
         key = (Subject(SubjectKind.ACCOUNT, job.account_id), bucket_of(at))
-        sums[key] = sums.get(key, NO_FACTS).plus(facts)
-    facts_store.add(conn, source, sums)
+        told.setdefault(key, []).append(facts)
+    facts_store.add(conn, source, {key: total(many) for key, many in told.items()})
