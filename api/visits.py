@@ -16,6 +16,7 @@ from api.networks import client_address, network_of
 from api.rate_headers import rate_headers
 from api.services import Services, services_of
 from domain.admission.api_facts import Answer, Seen
+from domain.admission.bad_files import is_broken, is_hostile
 from domain.pipeline.enter import Entered, Unknown
 from schemas.errors import ErrorCode
 
@@ -56,6 +57,10 @@ class Visit:
             return Answer.LIMITED
         if self.code in _LIMITS:
             return Answer.OVER_LIMIT
+        if is_broken(self.code):
+            return Answer.BROKEN_FILE
+        if is_hostile(self.code):
+            return Answer.HOSTILE_FILE
         read = method == "GET" and route in _READS and not self.waits
         return Answer.READ if read else Answer.DONE
 

@@ -22,6 +22,10 @@ class Answer(Enum):
     """It came too soon: 429 `rate_limited`."""
     OVER_LIMIT = auto()
     """A quota or a full queue: 429 with any other code."""
+    BROKEN_FILE = auto()
+    """A job was asked for with a file that cannot be read."""
+    HOSTILE_FILE = auto()
+    """The same with a bomb."""
     INVALID_KEY = auto()
     """With a key that is nobody's, however it was answered."""
 
@@ -133,6 +137,8 @@ _FACTS: Final[Mapping[Answer, Facts]] = {
     Answer.READ: Facts(requests=1, reads=1),
     Answer.LIMITED: Facts(requests=1, limited=1),
     Answer.OVER_LIMIT: Facts(requests=1, over_limit=1),
+    Answer.BROKEN_FILE: Facts(requests=1, jobs=1, rejected=1, broken=1),
+    Answer.HOSTILE_FILE: Facts(requests=1, jobs=1, rejected=1, hostile=1),
     Answer.INVALID_KEY: Facts(requests=1, invalid_keys=1),
 }
 

@@ -21,14 +21,15 @@ from tests.integration.api.api_world import CLOCK, Client, World, serving, until
 if TYPE_CHECKING:
     from infra.stack.isolation import Database
 
-NAMES = ("requests", "reads", "limited", "over_limit", "invalid_keys")
+NAMES = ("requests", "reads", "limited", "over_limit", "invalid_keys", "jobs", "broken")
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
 
 def facts(conn: psycopg.Connection, kind: str, subject: str) -> dict[str, int]:
     """The sums of what the API told of a subject; what is 0 is left out."""
     row = conn.execute(
-        "SELECT sum(requests), sum(reads), sum(limited), sum(over_limit), sum(invalid_keys)"
+        "SELECT sum(requests), sum(reads), sum(limited), sum(over_limit), sum(invalid_keys),"
+        " sum(jobs), sum(broken)"
         " FROM facts WHERE source = 'api' AND kind = %s AND subject = %s",
         (kind, subject),
     ).fetchone()
@@ -82,6 +83,16 @@ def test_requests_are_counted_for_account_key_and_network(world: World, client: 
     assert {row[:3] for row in seen} == {(client.id, network, "")}
     assert sum(row[3] for row in seen) == 10
     assert before <= min(row[4] for row in seen) < max(row[5] for row in seen) <= CLOCK.now()
+
+
+def test_a_file_that_is_refused_counts_as_a_broken_one(world: World, client: Client) -> None:
+    for image in (b"no picture", b"GIF89a" + bytes(100)):
+        assert client.post_job(image).status_code in (415, 422)
+
+    with world.connect() as conn:
+        conn.autocommit = True
+        until(lambda: facts(conn, "account", client.id).get("requests", 0) == 2)
+        assert facts(conn, "account", client.id) == {"requests": 2, "jobs": 2, "broken": 2}
 
 
 def test_what_was_counted_is_written_down_when_the_process_ends(
