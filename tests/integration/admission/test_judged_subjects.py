@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from domain.accounts.model import AccountState
 from domain.accounts.store import get
 from domain.admission import rule_store
@@ -254,12 +256,15 @@ def test_while_its_step_is_in_force_a_rule_takes_no_second_one(world: World) -> 
     assert len(found(world, RULE)) == 1
 
 
-def test_an_operators_own_suspension_outlasts_that_of_a_finding(world: World) -> None:
+@pytest.mark.parametrize("first", ["operator", "finding"])
+def test_an_operators_own_suspension_outlasts_that_of_a_finding(world: World, first: str) -> None:
     account = world.account()
-    world.suspend(account)
     set_rule(world, SUSPENDS)
+    if first == "operator":
+        world.suspend(account)
     misuse(world, account)
     turn(world)
+    world.suspend(account)
     world.clock.move(2 * HOUR)
     end_what_is_over(world)
     assert state_of(world, account) is AccountState.SUSPENDED
