@@ -43,7 +43,8 @@ class Facts:
     over_limit: by a quota or a full queue; broken: not readable as a picture; hostile: bombs
     and disguised files; repeated: the account sent the same picture before; shared: another
     account did. succeeded, failed, content_refused: how jobs ended. requests: to the API;
-    reads: of results, lists and usage; limited: answered 429; invalid_keys: with no valid key.
+    reads: of ended jobs, lists and usage; limited: they came too soon; invalid_keys: requests
+    with a key that is nobody's.
     """
 
     jobs: int = 0
