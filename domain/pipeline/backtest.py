@@ -1,8 +1,8 @@
 """What rules would have found in stored facts, beside what was found. Nothing is changed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from psycopg import Connection
@@ -10,14 +10,17 @@ from psycopg import Connection
 from domain.accounts import read as accounts
 from domain.admission import findings_store, known_store
 from domain.admission.facts import BUCKET, Subject, SubjectKind
-from domain.admission.findings import QUIET, Finding
-from domain.admission.judging import judge
-from domain.admission.memory import Memory, begins, recall
-from domain.admission.rulebook import Rulebook
+from domain.admission.findings import QUIET, Finding, went_on_until
+from domain.admission.judging import Verdict, judge
+from domain.admission.memory import Memory, Remembered, begins, recall
+from domain.admission.rulebook import Rulebook, Versioned
 from domain.admission.rules import RULES
+from domain.admission.rules.rule import Known
 from domain.pipeline.whose import Whose
 
 _AT_ONCE: Final = 25
+_DAYS_AT_ONCE: Final = timedelta(days=100)
+"""Days of minutes, of all subjects together, that are in memory at a time."""
 
 Progress = Callable[[int, int], None]
 """Told how many subjects were walked, of how many."""
@@ -76,9 +79,10 @@ def backtest(
             if (s.id if s.kind is SubjectKind.ACCOUNT else holders.get(s.id)) == account_id
         ]
     found: list[WouldFind] = []
-    for place in range(0, len(subjects), _AT_ONCE):
+    at_once = max(1, min(_AT_ONCE, int(_DAYS_AT_ONCE / (end - since))))
+    for place in range(0, len(subjects), at_once):
         told(place, len(subjects))
-        found += _walk(conn, rulebook, subjects[place : place + _AT_ONCE], since, end)
+        found += _walk(conn, rulebook, subjects[place : place + at_once], since, end)
     told(len(subjects), len(subjects))
     names = sorted({rule for rule, _ in rulebook.settings})
     stored = [
@@ -103,39 +107,54 @@ def _walk(
     whose = Whose(conn, memory, dict.fromkeys(subjects, end))
     for subject in subjects:
         plan, own = whose.plan(subject), memory.get(subject)
-        if plan is None or own is None:
-            continue
-        settings = rulebook.all_of(plan)
-        standing: dict[str, WouldFind] = {}
-        for minute in own.minutes:
-            until = minute.at + BUCKET
-            if not since <= minute.at < end:
+        if plan is not None and own is not None:
+            known = _known_at_each(whose, subject, plan, own, since)
+            yield from _found(known, rulebook.all_of(plan))
+
+
+def _known_at_each(
+    whose: Whose, subject: Subject, plan: str, own: Remembered, since: datetime
+) -> Iterator[Known]:
+    """Let a subject's minutes come one by one, as they came to the judge."""
+    so_far = Remembered(own.since, [], own.hours, own.sightings, own.past)
+    for minute in own.minutes:
+        so_far.put(minute)
+        if minute.at >= since:
+            yield whose.known(subject, plan, so_far, minute.at + BUCKET)
+            so_far.forget(subject.kind)
+
+
+def _found(each: Iterable[Known], settings: Sequence[Versioned]) -> Iterator[WouldFind]:
+    """Yield what rules find, each from its first minute to where an hour passes without it."""
+    standing: dict[str, WouldFind] = {}
+    for known in each:
+        for verdict in judge(known, settings):
+            rule, last_at = verdict.asked.rule.name, went_on_until(verdict)
+            before = standing.get(rule)
+            if before is not None and last_at - before.last_at <= QUIET:
+                if last_at > before.last_at:
+                    longer = replace(before, last_at=last_at, minutes=before.minutes + 1)
+                    standing[rule] = longer
                 continue
-            known = whose.known(subject, plan, own, until)
-            for verdict in judge(known, settings):
-                last_at = verdict.match.latest + BUCKET
-                now = WouldFind(
-                    rule=verdict.asked.rule.name,
-                    subject=subject,
-                    account_id=known.account_id,
-                    plan=plan,
-                    version=verdict.asked.version,
-                    first_at=until,
-                    last_at=last_at,
-                    minutes=1,
-                    evidence=verdict.match.evidence,
-                    error=verdict.error,
-                )
-                before = standing.get(now.rule)
-                if before is None or last_at - before.last_at > QUIET:
-                    if before is not None:
-                        yield before
-                    standing[now.rule] = now
-                elif last_at > before.last_at:
-                    standing[now.rule] = replace(
-                        before, last_at=last_at, minutes=before.minutes + 1
-                    )
-        yield from standing.values()
+            if before is not None:
+                yield before
+            standing[rule] = _would_find(verdict, last_at)
+    yield from standing.values()
+
+
+def _would_find(verdict: Verdict, last_at: datetime) -> WouldFind:
+    return WouldFind(
+        rule=verdict.asked.rule.name,
+        subject=verdict.known.subject,
+        account_id=verdict.known.account_id,
+        plan=verdict.known.plan,
+        version=verdict.asked.version,
+        first_at=verdict.known.until,
+        last_at=last_at,
+        minutes=1,
+        evidence=verdict.match.evidence,
+        error=verdict.error,
+    )
 
 
 def _seen_in(memory: Memory, subjects: Sequence[Subject]) -> set[Subject]:
