@@ -2,8 +2,12 @@
 
 import itertools
 
-from bench import admission, intake, pipeline, upscale
+from bench import admission, dispatch, intake, pipeline, upscale
 from bench.figures import show
 
 if __name__ == "__main__":
-    show(itertools.chain(upscale.run(), intake.run(), admission.run(), pipeline.run()))
+    show(
+        itertools.chain(
+            upscale.run(), intake.run(), admission.run(), dispatch.run(), pipeline.run()
+        )
+    )
