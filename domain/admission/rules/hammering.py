@@ -1,6 +1,6 @@
 """Asking on and on after refusals.
 
-Each answer 429 says when to come again: who is refused three times as often as the plan allows
+Each answer 429 says when to come again: who comes too soon three times as often as the plan allows
 requests at all, minute after minute, does not read it. A refused upload tells its sender only
 through a file, so one batch beyond a quota is no hammering; hours of it are.
 """
@@ -32,7 +32,7 @@ class HammeringParameters(RuleParameters):
     window: Window = timedelta(minutes=10)
     minutes: Minutes = 8
     limited: Count
-    """Requests answered 429, in each of those minutes."""
+    """Requests that came too soon and were answered 429, in each of those minutes."""
     jobs_window: Window = timedelta(hours=2)
     jobs_minutes: Minutes = 90
     over_limit: Count
