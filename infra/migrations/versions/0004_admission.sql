@@ -190,6 +190,7 @@ CREATE TABLE sightings (
     PRIMARY KEY (key_id, hour, network)
 );
 CREATE INDEX sightings_by_network ON sightings (network, hour);
+CREATE INDEX sightings_by_hour ON sightings USING brin (hour);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON facts, sightings TO picmend_app;
 GRANT SELECT, INSERT, DELETE ON facts_touched TO picmend_app;
