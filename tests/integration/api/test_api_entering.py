@@ -217,6 +217,24 @@ def test_a_slow_key_or_network_slows_what_comes_by_it_alone(
     assert neighbour.decision.limit == (STANDARD if key_is_slow else STANDARD.slowed()).burst
 
 
+@pytest.mark.parametrize("kind", [SubjectKind.KEY, SubjectKind.NETWORK])
+def test_a_slow_way_that_is_used_up_leaves_the_account_its_other_ways(
+    entrance: Entrance, kind: SubjectKind
+) -> None:
+    other_key = accounts.add_api_key(entrance.conn, entrance.account.id, at=NOW)
+    entrance.slow(kind, entrance.key.id if kind is SubjectKind.KEY else HERE)
+    while entrance.decision().allowed:
+        pass
+
+    if kind is SubjectKind.KEY:
+        another = entrance.enter(key=str(other_key))
+    else:
+        another = entrance.enter(network="198.51.100.0/24")
+
+    assert isinstance(another, Entered)
+    assert another.decision == take(STANDARD, None, NOW)[0]
+
+
 def test_counts_that_say_nothing_are_forgotten(entrance: Entrance) -> None:
     entrance.enter()
     entrance.enter(NOW + timedelta(hours=2), network="198.51.100.0/24", key="nonsense")
