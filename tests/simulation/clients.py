@@ -47,7 +47,7 @@ PRESETS: Final = (
 _PNG: Final = "image/png"
 _TOUCHY: Final = Change(
     mode=Mode.ENFORCED,
-    parameters={"at_least": 2, "share": 0.1, "minutes": 1},
+    parameters={"at_least": 3, "share": 0.1, "minutes": 1},
     ladder=[
         {"step": "review", "expires_after": "PT20S"},
         {"step": "suspend_account", "after": "PT1S", "expires_after": "PT40S"},
@@ -68,8 +68,8 @@ def enrol(world: World) -> None:
             billing.top_up(conn, id_, balance, key="first", at=at)
         # Some have less than they will ask for.
         for id_ in (RICH, OTHER):
-            if world.simulation.chance(0.5):
-                limit = world.simulation.random.randint(1, 5)
+            if world.simulation.chance(0.4):
+                limit = world.simulation.random.randint(2, 7)
                 conn.execute(
                     "INSERT INTO quota_overrides"
                     " (account_id, quota, value, starts_at, reason, by, at)"

@@ -176,11 +176,36 @@ class Trouble:
         account = self._simulation.random.choice((RICH, OTHER))
         if account in self._running:
             self._resume(account)
+        else:
+            self._when_work_is_on_its_way(lambda _: self._suspend_now(account), account)
+
+    def _suspend_now(self, account: AccountId) -> None:
+        if account in self._running:
             return
         self._simulation.fault("account suspended")
         with self._world.transaction() as conn:
             accounts.suspend(conn, account, reason="test", by="operator", at=self._simulation.now())
         self._running[account] = self._started(account)
+
+    def _when_work_is_on_its_way(
+        self, strike: Callable[[OperationName], None], account: AccountId
+    ) -> None:
+        """Strike when a job of an account has been dispatched and not claimed yet, if ever."""
+
+        def watch() -> None:
+            while not self.over:
+                with self._world.transaction() as conn:
+                    row = conn.execute(
+                        "SELECT operation FROM jobs WHERE state = 'dispatched'"
+                        " AND account_id = %s ORDER BY id LIMIT 1",
+                        (account,),
+                    ).fetchone()
+                if row is not None:
+                    strike(OperationName(row[0]))
+                    return
+                self._simulation.sleep(0.1)
+
+        self._simulation.spawn(self._process, "strike", watch)
 
     def _resume(self, account: AccountId) -> None:
         before = self._running.pop(account)
@@ -193,10 +218,17 @@ class Trouble:
 
     def _suspend_operation(self) -> None:
         account = self._simulation.random.choice((RICH, OTHER))
-        operation = self._simulation.random.choice(tuple(OperationName))
+        held = [f for f, (whose, op, _) in self._restricted.items() if whose == account and op]
+        if held:
+            self._release(held[0])
+        else:
+            self._when_work_is_on_its_way(
+                lambda operation: self._suspend_operation_now(account, operation), account
+            )
+
+    def _suspend_operation_now(self, account: AccountId, operation: OperationName) -> None:
         finding = f"fnd_{account}_{operation}"
         if finding in self._restricted:
-            self._release(finding)
             return
         self._simulation.fault("operation suspended")
         self._restrain(finding, account, Step.SUSPEND_OPERATION, operation)

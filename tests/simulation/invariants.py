@@ -157,7 +157,8 @@ def _reports_are_of_their_attempt(world: World, conn: Connection) -> Iterator[st
 def _work_is_not_forgotten(world: World, conn: Connection) -> Iterator[str]:
     """Nothing that was sent to the workers waits until the sweeper takes it back.
 
-    Unless its account was suspended, or a clock jumped beyond the sweeper's ten minutes.
+    Unless its account or operation was suspended, or a clock jumped beyond the sweeper's ten
+    minutes.
     """
     if world.simulation.faults["clock jumps"]:
         return
@@ -166,6 +167,8 @@ def _work_is_not_forgotten(world: World, conn: Connection) -> Iterator[str]:
         " JOIN transitions b ON b.job_id = t.job_id AND b.version = t.version - 1"
         " WHERE t.state = 'queued' AND t.by = 'sweeper' AND b.state = 'dispatched'"
         " AND NOT EXISTS (SELECT FROM suspensions s WHERE s.account_id = j.account_id)"
+        " AND NOT EXISTS (SELECT FROM restrictions r WHERE r.subject = j.account_id"
+        "  AND r.operation = j.operation)"
         " ORDER BY 1, 2"
     ).fetchall()
     for job, attempt in rows:

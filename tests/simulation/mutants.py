@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg
 
 import domain.admission.facts_store
-import domain.admission.quota_store
 import domain.billing.service
 import domain.jobs.model
 import domain.jobs.outbox
@@ -173,6 +172,11 @@ MUTANTS: Final = (
         ("suspended: ",),
     ),
     Mutant(
+        "jobs of suspended operations start",
+        (Change(domain.pipeline.claim, "_suspended", "operation in", "None in"),),
+        ("suspended: ",),
+    ),
+    Mutant(
         "nobody looks for lost events",
         (Change(streams.reconciler, "Reconciler.step", "self.take_pass()", "0"),),
         ("lost: ",),
@@ -193,11 +197,6 @@ MUTANTS: Final = (
             ),
         ),
         ("money: ", "dead: ", "does not settle: ", "raised"),
-    ),
-    Mutant(
-        "months are counted without their lock",
-        (Change(domain.admission.quota_store, "_lock", " FOR UPDATE OF q", ""),),
-        ("quota: ",),
     ),
     Mutant(
         "a share that came to nothing is kept",

@@ -54,6 +54,8 @@ SLOTS: Final = {
     OperationName.IDENTITY: 2,
 }
 STANDBY_S: Final = 2.0
+_JUDGE_IDLES: Final = 4
+"""How many times as long as others it waits: each of its turns asks much of the database."""
 _STAGES: Final = ("intake", "admission", "results", "billing", "problems")
 
 
@@ -161,12 +163,13 @@ class Streams:
 
     def _task(self, task: Task, lock: Alone) -> None:
         """What `streams.tasks.TaskThread` does."""
+        idle = _JUDGE_IDLES if lock is Alone.JUDGE else 1
         while True:
             try:
                 with self._database.alone(int(lock)) as conn:
                     while conn is not None:
                         if not task.step(conn):
-                            self._time.sleep(self._world.idle_s())
+                            self._time.sleep(self._world.idle_s() * idle)
                 self._time.sleep(STANDBY_S)
             except WORLD_ERRORS:
                 self._time.sleep(1.0)
