@@ -76,6 +76,19 @@ def test_a_new_account_can_use_the_api_and_its_own_prefix(world: World, picmend:
         put(made, "in/acc_other/identity/a.png")
 
 
+def test_an_account_is_made_on_a_plan_and_in_a_time_zone(picmend: Command) -> None:
+    made = create(picmend, "--plan", "free", "--time-zone", "Europe/London")
+    usual = create(picmend)
+
+    shown = [
+        told(picmend("account", "show", each["account_id"], "--json")) for each in (made, usual)
+    ]
+    assert [(each["plan"], each["time_zone"]) for each in shown] == [
+        ("free", "Europe/London"),
+        ("standard", "Asia/Shanghai"),
+    ]
+
+
 def test_people_read_the_same_as_programs(picmend: Command) -> None:
     shown = picmend("account", "create", "--name", "[bold]Ann[/bold]")
 
