@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
+from domain.admission.facts import Subject, SubjectKind
+from domain.admission.restrictions import Step, restrict
 from domain.jobs import store as jobs
 from tests.integration.api.api_limits import override
 from tests.integration.api.api_world import (
@@ -103,6 +105,27 @@ def test_a_change_that_makes_no_sense_changes_nothing(
 
     assert_problem(change(client, job_id, **body), 422, "request_invalid")
     assert world.job(job_id) == before
+
+
+def test_a_job_in_review_can_be_ordered_and_has_no_place_yet(world: World, client: Client) -> None:
+    with world.connect() as conn:
+        restrict(
+            conn,
+            Subject(SubjectKind.ACCOUNT, client.id),
+            Step.REVIEW,
+            finding_id=None,
+            reason="test",
+            by="test",
+            since=CLOCK.now(),
+            until=None,
+        )
+    answer = client.post_job()
+    job_id = job_id_of(answer)
+
+    assert (answer.status_code, answer.json()["state"]) == (202, "review")
+    assert change(client, job_id, priority=9).json()["priority"] == 9
+    found = client.http.get(f"/v1/jobs/{job_id}").json()
+    assert (found["priority"], found["queue"], found["limit"]) == (9, None, None)
 
 
 def test_a_dispatcher_that_takes_the_job_at_this_moment_comes_first(
