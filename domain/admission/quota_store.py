@@ -100,6 +100,12 @@ def months_of(conn: Connection, account_id: str) -> dict[date, Month]:
     return {month: _month(month, used) for month, used in rows}
 
 
+def every_month(conn: Connection) -> dict[tuple[str, date], Month]:
+    """Return what all accounts have used, by account and month; nothing is locked."""
+    rows = conn.execute("SELECT account_id, month, used FROM quota_months").fetchall()
+    return {(account, month): _month(month, used) for account, month, used in rows}
+
+
 def _month(first: date, used: Mapping[str, Mapping[str, Iterable[int]]]) -> Month:
     return Month(
         {

@@ -7,9 +7,11 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.pq import TransactionStatus
 
+from domain.admission import quota_store
+from domain.admission.quotas import NOTHING, Used
 from domain.billing import checks as ledger
 from domain.billing import service as billing
-from domain.jobs import checks, outbox, read
+from domain.jobs import checks, outbox, read, shares
 from domain.pipeline.agreement import STALE_AFTER, disagreements
 from domain.pipeline.findings import Finding, FindingCode, remedy
 from schemas.states import JobState
@@ -20,6 +22,7 @@ __all__ = [
     "FindingCode",
     "check",
     "holds_agree",
+    "miscounted_shares",
     "one_view",
     "remedy",
     "stale_holds",
@@ -29,8 +32,9 @@ __all__ = [
 def check(conn: Connection, *, now: datetime) -> list[Finding]:
     """Return everything that is wrong, by code and subject; an empty list is the good answer.
 
-    The ledger's own rules; jobs against their transitions, holds, usage events, ids and the
-    jobs they retry; leases and expiries that nobody acts on; an outbox that is not sent.
+    The ledger's own rules; jobs against their transitions, holds, usage events, ids, the jobs
+    they retry and the quotas that count them; leases and expiries that nobody acts on; an outbox
+    that is not sent.
     What follows from a job's end has `STALE_AFTER` to come.
 
     Safe while jobs move: everything is asked of one view, read-only, in a transaction of its
@@ -46,6 +50,7 @@ def check(conn: Connection, *, now: datetime) -> list[Finding]:
             ),
             *disagreements(conn, now=now),
             *_holds_without_job(conn),
+            *miscounted_shares(conn),
             *overdue(conn, now=now),
         ]
     return sorted(found, key=lambda finding: (finding.code, finding.subject))
@@ -63,6 +68,35 @@ def overdue(conn: Connection, *, now: datetime) -> list[Finding]:
         detail = f"{waiting.count} messages wait, the oldest since {waiting.oldest.isoformat()}"
         found.append(Finding(FindingCode.OUTBOX_OLD, "outbox", detail))
     return found
+
+
+def miscounted_shares(conn: Connection) -> list[Finding]:
+    """Return the accounts whose quotas count other jobs than those that have a share."""
+    have = {
+        (share.account_id, share.day, share.operation): Used(share.jobs, share.megapixels)
+        for share in shares.kept(conn)
+    }
+    counted = {
+        (account_id, day, operation): used
+        for (account_id, _), month in quota_store.every_month(conn).items()
+        for (day, operation), used in month.days.items()
+        if used != NOTHING
+    }
+    return [
+        Finding(
+            FindingCode.SHARES_MISCOUNTED,
+            account_id,
+            f"{operation} on {day.isoformat()}: {_words(counted.get((account_id, day, operation)))}"
+            f" are counted, {_words(have.get((account_id, day, operation)))} have a share",
+        )
+        for account_id, day, operation in sorted(counted.keys() | have.keys())
+        if counted.get((account_id, day, operation)) != have.get((account_id, day, operation))
+    ]
+
+
+def _words(used: Used | None) -> str:
+    used = used or NOTHING
+    return f"{used.jobs} jobs of {used.megapixels} megapixels"
 
 
 def holds_agree(conn: Connection, *, now: datetime) -> list[Finding]:

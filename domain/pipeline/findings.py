@@ -23,6 +23,7 @@ class FindingCode(StrEnum):
     TRANSITION_ILLEGAL = "transition_illegal"
     ATTEMPT_ILLEGAL = "attempt_illegal"
     STATE_CONTRADICTS_HISTORY = "state_contradicts_history"
+    SHARES_MISCOUNTED = "shares_miscounted"
     LEASE_OVER = "lease_over"
     EXPIRED_WAITING = "expired_waiting"
     OUTBOX_OLD = "outbox_old"
@@ -68,6 +69,10 @@ _REMEDIES: Final[dict[FindingCode, str]] = {
     FindingCode.TRANSITION_ILLEGAL: _DEFECT,
     FindingCode.ATTEMPT_ILLEGAL: _DEFECT,
     FindingCode.STATE_CONTRADICTS_HISTORY: _DEFECT,
+    FindingCode.SHARES_MISCOUNTED: (
+        "its quotas admit more or fewer jobs than they say: `picmend quota override {subject}` "
+        "makes up for it until the month ends; keep a backup, and report it as a defect"
+    ),
     FindingCode.LEASE_OVER: (
         "the sweeper takes such jobs back in seconds: see that a `streams` process runs "
         "(`picmend status`) and what its log says of `sweeper`"

@@ -144,6 +144,26 @@ def test_what_is_broken_by_hand_is_found_and_nothing_else(
     assert found(world) == [(code, jobs[state])]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE jobs SET quota_day = NULL WHERE id = %(job)s",
+        """
+        UPDATE quota_months SET used = used || '{"28": {"identity": [7, 9]}}'
+        WHERE account_id = (SELECT account_id FROM jobs WHERE id = %(job)s)
+        """,
+    ],
+    ids=["a job without its share", "a share without its job"],
+)
+def test_quotas_that_count_other_jobs_than_have_their_shares_are_found(
+    world: World, owner: psycopg.Connection, change: str
+) -> None:
+    job = lives(world)[JobState.SUCCEEDED]
+    owner.execute(change, {"job": job})
+
+    assert found(world) == [(FindingCode.SHARES_MISCOUNTED, world.job(job).account_id)]
+
+
 def test_a_job_under_way_and_one_that_ended_without_a_hold_are_told_apart(
     world: World, owner: psycopg.Connection
 ) -> None:
