@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from domain.accounts.store import lock_shared
 from domain.admission.memory import Memory
 from domain.pipeline.claim import claim_batch
 from domain.pipeline.decide import Admitted, decide_batch
 from domain.pipeline.judge import judge_once
 from schemas.ids import JobId
 from schemas.states import JobState
-from tests.integration.admission.judged_world import misuse, set_rule
+from tests.integration.admission.judged_world import found, misuse, set_rule
 from tests.integration.pipeline.pipeline_world import LEASE, WEEK, World
 
 SUSPENDS = [{"step": "suspend_account"}]
@@ -41,6 +42,27 @@ def test_a_claim_waits_for_the_judges_turn_and_starts_nothing(
         judging.commit()
         assert claiming.result(timeout=30) == []
     assert world.job(job_id).state is JobState.DISPATCHED
+
+
+def test_it_locks_accounts_in_the_order_of_their_ids_as_everybody_does(world: World) -> None:
+    accounts = sorted(world.account() for _ in range(3))
+    set_rule(world, SUSPENDS)
+    for account in accounts:
+        misuse(world, account)
+
+    def judge() -> None:
+        with world.connect() as conn:
+            judge_once(conn, Memory(), clock=world.clock)
+
+    with world.connect() as admitting, ThreadPoolExecutor(1) as threads:
+        lock_shared(admitting, accounts[:1])
+        judging = threads.submit(judge)
+        world.until_blocked()
+        # While it waits for the first it holds no other, so that nobody waits for it in a ring.
+        admitting.execute("SET LOCAL lock_timeout = '1s'")
+        assert len(lock_shared(admitting, accounts[1:])) == 2
+        admitting.commit()
+        judging.result(timeout=30)
 
 
 def test_raced_by_claims_and_admissions_of_many_accounts_nothing_starts_behind_its_commit(
@@ -75,13 +97,7 @@ def test_raced_by_claims_and_admissions_of_many_accounts_nothing_starts_behind_i
         for each in doing:
             each.result(timeout=60)
 
-    rows = world.conn.execute(
-        "SELECT count(*) FROM transitions t JOIN jobs j ON j.id = t.job_id"
-        " JOIN restrictions r ON r.subject = j.account_id"
-        " WHERE t.state = 'running' AND t.xmin::text::bigint > r.xmin::text::bigint"
-        " AND t.at > r.since"
-    ).fetchone()
-    assert rows == (0,)
+    assert {finding.account_id for finding in found(world)} == set(accounts)
     started = {job_id for ids in jobs.values() for job_id in ids if started_(world, job_id)}
     left = [(job_id, 1) for ids in jobs.values() for job_id in ids if job_id not in started]
     assert world.claim(*left) == []
