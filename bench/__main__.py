@@ -2,12 +2,17 @@
 
 import itertools
 
-from bench import admission, dispatch, intake, pipeline, upscale
+from bench import admission, dispatch, entering, intake, pipeline, upscale
 from bench.figures import show
 
 if __name__ == "__main__":
     show(
         itertools.chain(
-            upscale.run(), intake.run(), admission.run(), dispatch.run(), pipeline.run()
+            upscale.run(),
+            intake.run(),
+            admission.run(),
+            dispatch.run(),
+            entering.run(),
+            pipeline.run(),
         )
     )
