@@ -11,7 +11,7 @@ from domain.admission.memory import Memory
 from domain.pipeline.claim import claim_batch
 from domain.pipeline.decide import Admitted, decide_batch
 from domain.pipeline.judge import judge_once
-from schemas.ids import JobId
+from schemas.ids import AccountId, JobId
 from schemas.states import JobState
 from tests.integration.admission.judged_world import found, misuse, set_rule
 from tests.integration.pipeline.pipeline_world import LEASE, WEEK, World
@@ -80,8 +80,8 @@ def test_raced_by_claims_and_admissions_of_many_accounts_nothing_starts_behind_i
         with world.connect() as conn:
             judge_once(conn, Memory(), clock=world.clock)
 
-    def claim(account: str) -> None:
-        for job_id in jobs[account]:  # type: ignore[index]  # ids are texts
+    def claim(account: AccountId) -> None:
+        for job_id in jobs[account]:
             with world.connect() as conn:
                 claim_batch(conn, [(job_id, 1)], worker="w-1", lease=LEASE, clock=world.clock)
 
@@ -98,12 +98,8 @@ def test_raced_by_claims_and_admissions_of_many_accounts_nothing_starts_behind_i
             each.result(timeout=60)
 
     assert {finding.account_id for finding in found(world)} == set(accounts)
-    started = {job_id for ids in jobs.values() for job_id in ids if started_(world, job_id)}
-    left = [(job_id, 1) for ids in jobs.values() for job_id in ids if job_id not in started]
+    all_jobs = [job_id for of_account in jobs.values() for job_id in of_account]
+    left = [(job_id, 1) for job_id in all_jobs if world.job(job_id).state is JobState.DISPATCHED]
     assert world.claim(*left) == []
     late = world.candidate(accounts[0])
     assert not isinstance(world.decide(late)[late.job_id], Admitted)
-
-
-def started_(world: World, job_id: JobId) -> bool:
-    return world.job(job_id).state is JobState.RUNNING
