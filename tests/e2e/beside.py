@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from infra import ready
@@ -15,14 +15,33 @@ from tests.e2e.customer import wait_until
 @contextmanager
 def one_more(system: Running, module: str, place: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run another process, ready; what it says and whether it is ready stands in `place`."""
-    place.mkdir(exist_ok=True)
-    told = place / f"{module}.ready"
-    env = {**os.environ, **system.environment, ready.VARIABLE: str(told)}
-    with (place / f"{module}.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", module], env=env, stderr=log)  # noqa: S603 - our own module
-    try:
-        wait_until(told.exists, within_s=60, what=f"{module} ready")
+    with some_more(system, module, [place]) as (process,):
         yield process
-    finally:
-        process.terminate()
-        process.wait(30)
+
+
+@contextmanager
+def some_more(
+    system: Running, module: str, places: list[Path]
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run a process for each place, all ready; they start at once."""
+    with ExitStack() as ending:
+        processes = []
+        for place in places:
+            place.mkdir(exist_ok=True)
+            env = {**os.environ, **system.environment, ready.VARIABLE: str(_told(place, module))}
+            log = ending.enter_context((place / f"{module}.log").open("wb"))
+            process = subprocess.Popen([sys.executable, "-m", module], env=env, stderr=log)  # noqa: S603 - our own module
+            ending.callback(_end, process)
+            processes.append(process)
+        for place in places:
+            wait_until(_told(place, module).exists, within_s=60, what=f"{module} ready")
+        yield processes
+
+
+def _told(place: Path, module: str) -> Path:
+    return place / f"{module}.ready"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait(30)

@@ -28,7 +28,7 @@ from schemas.events import HeaderFacts, JobRequested, job_requested
 from schemas.ids import AccountId, object_job_id
 from schemas.operations import ImageFormat, OperationName
 from schemas.states import Actor
-from tests.e2e.beside import one_more
+from tests.e2e.beside import some_more
 from tests.e2e.customer import assert_ledger_is_sound, wait_until
 
 if TYPE_CHECKING:
@@ -194,8 +194,7 @@ def test_each_account_ends_at_exactly_its_limit(tmp_path: Path) -> None:
     chance = random.Random(5)
     with (
         counters(tmp_path / "system") as counting,
-        one_more(counting.system, "streams", tmp_path / "second"),
-        one_more(counting.system, "streams", tmp_path / "third") as leaving,
+        some_more(counting.system, "streams", [tmp_path / "2nd", tmp_path / "3rd"]) as (_, leaving),
     ):
         with counting.conn.transaction():
             clients = enrol_clients(counting.conn)
