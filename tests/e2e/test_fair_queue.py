@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from domain.jobs import workers
 from domain.jobs.model import Ending, Header, StoredObject
 from domain.pipeline.decide import Admitted, decide_batch
 from domain.pipeline.end import end_batch
 from domain.pipeline.resolve import Candidate
 from schemas.errors import ErrorCode
 from schemas.ids import JobId, object_job_id
-from schemas.operations import ImageFormat
+from schemas.operations import ImageFormat, OperationName
 from schemas.states import Actor, JobState, Origin
 from tests.e2e.customer import CLOCK, Customer, customer_of, picture, wait_until
 
@@ -123,6 +124,8 @@ def test_a_job_behind_20_000_of_another_account_starts_when_those_in_flight_are_
     with customer_of(system) as many, customer_of(system) as one:
         (asked_for,) = candidates(one, 1)
         head = queue(many, candidates(many, HEAD))
+        live = workers.live_slots(many.conn, CLOCK.now())
+        assert live[OperationName.IDENTITY] >= system.settings().identity_slots
         with more_behind(many, LINE):
             wait_until(lambda: any(ended(many.conn, head)), within_s=60, what="the line moves")
 
