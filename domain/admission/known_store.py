@@ -1,13 +1,13 @@
 """The SQL of what rules are told: what has changed, facts, and who was seen where.
 
-Every question is asked for many subjects at once. Facts of the sources are summed; hours are
-those of UTC.
+What changes is asked for many subjects at once, a subject's history by itself. Facts of the
+sources are summed; hours are those of UTC.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from psycopg import Connection
 
@@ -19,6 +19,7 @@ NETWORK_SEEN: Final = timedelta(hours=24)
 
 _SUMS: Final = ", ".join(f"sum({name})::bigint" for name in NAMES)
 _SIGHTING: Final = "s.key_id, s.account_id, s.network, s.country, s.hour, s.requests, s.first_at"
+_LAST: Final = datetime(9999, 1, 1, tzinfo=UTC)
 _MOST_SIGHTINGS: Final = 20_000
 """Of one key or network: a rule that needs more to be sure is wrong."""
 
@@ -70,38 +71,46 @@ def minutes(
             [at for _, at in wanted],
         ),
     ).fetchall()
-    return _buckets(rows)
+    found: dict[Subject, list[Bucket]] = {}
+    for kind, id_, at, *sums in rows:
+        found.setdefault(Subject(SubjectKind(kind), id_), []).append(Bucket(at, Facts(*sums)))
+    return found
 
 
-def minutes_between(
-    conn: Connection, since: Mapping[Subject, datetime], end: datetime | None = None
-) -> dict[Subject, list[Bucket]]:
-    """Return all minutes of subjects, each from a moment on, oldest first."""
+def minutes_from(
+    conn: Connection, subject: Subject, since: datetime, end: datetime | None = None
+) -> list[Bucket]:
+    """Return all minutes of a subject from a moment on, oldest first.
+
+    Of one subject, and planned for it each time: how many rows there are differs too much for
+    a plan that serves all.
+    """
     rows = conn.execute(
-        "SELECT w.kind, w.subject, f.* FROM unnest(%s::text[], %s::text[], %s::timestamptz[])"
-        " AS w (kind, subject, since)"
-        f" CROSS JOIN LATERAL (SELECT bucket, {_SUMS} FROM facts"
-        " WHERE kind = w.kind AND subject = w.subject AND bucket >= w.since"
-        " AND (%s::timestamptz IS NULL OR bucket < %s)"
-        " GROUP BY bucket ORDER BY bucket) AS f",
-        (*_arrays(since), end, end),
+        f"SELECT bucket, {_SUMS} FROM facts"
+        " WHERE kind = %s AND subject = %s AND bucket >= %s AND bucket < %s"
+        " GROUP BY bucket ORDER BY bucket",
+        (subject.kind, subject.id, since, _LAST if end is None else end),
+        prepare=False,
     ).fetchall()
-    return _buckets(rows)
+    return [Bucket(at, Facts(*sums)) for at, *sums in rows]
 
 
 def hours_before(
-    conn: Connection, ends: Mapping[Subject, datetime], span: timedelta = HISTORY
-) -> dict[Subject, list[Bucket]]:
-    """Return the hours of the history of subjects, each before a full hour, oldest first."""
+    conn: Connection, subject: Subject, end: datetime, span: timedelta = HISTORY
+) -> list[Bucket]:
+    """Return the hours of a subject's history before a full hour, oldest first.
+
+    Up to 28 days of minutes; planned as `minutes_from`.
+    """
     rows = conn.execute(
-        "SELECT w.kind, w.subject, f.* FROM unnest(%s::text[], %s::text[], %s::timestamptz[])"
-        " AS w (kind, subject, until)"
-        f" CROSS JOIN LATERAL (SELECT date_trunc('hour', bucket, 'UTC') AS hour, {_SUMS}"
-        " FROM facts WHERE kind = w.kind AND subject = w.subject AND bucket < w.until"
-        " AND bucket >= w.until - %s::interval GROUP BY hour ORDER BY hour) AS f",
-        (*_arrays(ends), span),
+        f"SELECT hour, {_SUMS} FROM"
+        " (SELECT date_bin('1 hour', bucket, 'epoch') AS hour, facts.* FROM facts"
+        " WHERE kind = %s AND subject = %s AND bucket >= %s AND bucket < %s OFFSET 0) AS minute"
+        " GROUP BY hour ORDER BY hour",
+        (subject.kind, subject.id, end - span, end),
+        prepare=False,
     ).fetchall()
-    return _buckets(rows)
+    return [Bucket(at, Facts(*sums)) for at, *sums in rows]
 
 
 def sightings(
@@ -196,10 +205,3 @@ def _arrays(by_subject: Mapping[Subject, datetime]) -> tuple[list[str], list[str
         [subject.id for subject in by_subject],
         list(by_subject.values()),
     )
-
-
-def _buckets(rows: Sequence[tuple[Any, ...]]) -> dict[Subject, list[Bucket]]:
-    found: dict[Subject, list[Bucket]] = {}
-    for kind, id_, at, *sums in rows:
-        found.setdefault(Subject(SubjectKind(kind), id_), []).append(Bucket(at, Facts(*sums)))
-    return found

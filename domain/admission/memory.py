@@ -213,16 +213,14 @@ def recall(
     conn: Connection, since: Mapping[Subject, datetime], end: datetime | None = None
 ) -> dict[Subject, Remembered]:
     """Read what there is to know of subjects, each from a full hour on, and its history."""
-    minutes = store.minutes_between(conn, since, end)
-    hours = store.hours_before(conn, since)
     sightings = store.sightings(conn, {s: _seen_from(s.kind, at) for s, at in since.items()}, end)
     keys = {s: at for s, at in since.items() if s.kind is SubjectKind.KEY}
     pasts = store.pasts(conn, keys) if keys else {}
     return {
         subject: Remembered(
             at,
-            minutes.get(subject, []),
-            hours.get(subject, []),
+            store.minutes_from(conn, subject, at, end),
+            store.hours_before(conn, subject, at),
             sightings.get(subject, []),
             pasts.get(subject, NEVER_USED),
         )

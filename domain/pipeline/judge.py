@@ -41,7 +41,7 @@ from schemas.ids import AccountId, new_finding_id
 
 CHANGES: Final = 5_000
 """Changed minutes that a turn takes at most."""
-UNKNOWN_SUBJECTS: Final = 50
+UNKNOWN_SUBJECTS: Final = 25
 """Subjects of whom nothing is remembered that a turn takes at most: their history is read."""
 SAMPLES: Final = 3
 _OVERDUE: Final = 100
