@@ -1,4 +1,9 @@
-"""The SQL of the line of waiting jobs, and of what is with the workers."""
+"""The SQL of the line of waiting jobs, and of what is with the workers.
+
+Whatever looks for the first of a line is ordered by all of `jobs_line`, so that nothing else looks
+as good to the planner: when a long line has just been worked off, its statistics still say that
+almost every row waits, and a scan of the table would pass all that ended.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -17,8 +22,9 @@ InFlight = Mapping[tuple[OperationName, str], int]
 def operations_waiting(conn: Connection) -> list[OperationName]:
     """Return the operations that have jobs waiting."""
     rows = conn.execute(
-        "SELECT o.name FROM unnest(%s::text[]) AS o (name)"
-        " WHERE EXISTS (SELECT FROM jobs WHERE operation = o.name AND state = 'queued')",
+        "SELECT o.name FROM unnest(%s::text[]) AS o (name) CROSS JOIN LATERAL ("
+        " SELECT FROM jobs WHERE operation = o.name AND state = 'queued'"
+        " ORDER BY account_id, priority DESC, seq LIMIT 1) head",
         (list(OperationName),),
     ).fetchall()
     return [OperationName(name) for (name,) in rows]
@@ -43,11 +49,11 @@ def accounts_waiting(
     rows = conn.execute(
         "WITH RECURSIVE waiting (account_id) AS ("
         " (SELECT account_id FROM jobs WHERE state = 'queued' AND operation = %(operation)s"
-        "  AND account_id > %(after)s ORDER BY account_id LIMIT 1)"
+        "  AND account_id > %(after)s ORDER BY account_id, priority DESC, seq LIMIT 1)"
         " UNION ALL"
         " SELECT (SELECT j.account_id FROM jobs j WHERE j.state = 'queued'"
         "  AND j.operation = %(operation)s AND j.account_id > w.account_id"
-        "  ORDER BY j.account_id LIMIT 1)"
+        "  ORDER BY j.account_id, j.priority DESC, j.seq LIMIT 1)"
         " FROM waiting w WHERE w.account_id IS NOT NULL)"
         " SELECT account_id FROM waiting WHERE account_id IS NOT NULL LIMIT %(limit)s",
         {"operation": operation, "after": after, "limit": limit},
