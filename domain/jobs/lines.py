@@ -19,7 +19,7 @@ def waiting(conn: Connection, bounds: Mapping[str, int]) -> dict[str, dict[Opera
         " AS a (id, bound) CROSS JOIN unnest(%(operations)s::text[]) AS o (name)"
         " CROSS JOIN LATERAL (SELECT count(*) AS jobs FROM (SELECT FROM jobs"
         "  WHERE state = 'queued' AND operation = o.name AND account_id = a.id"
-        "  LIMIT a.bound) l) line WHERE line.jobs > 0"
+        "  ORDER BY priority DESC, seq LIMIT a.bound) l) line WHERE line.jobs > 0"
         " UNION ALL SELECT account_id, operation, count(*) FROM jobs"
         " WHERE state = 'review' AND account_id = ANY(%(ids)s) GROUP BY account_id, operation",
         {
