@@ -155,7 +155,7 @@ def test_tasks_that_nobody_does_consumers_that_stand_still_and_lost_uploads_are_
 ) -> None:
     with without_streams(own):
         key = customer.upload("identity", "a.png", picture())
-        names = ["dispatcher", "reconciler", "relay", "sweeper"]
+        names = ["dispatcher", "judge", "reconciler", "relay", "sweeper"]
         expected: Sequence[Finding] = [
             ("consumer_stands_still", topics.OBJECT_EVENTS),
             *(("task_not_done", name) for name in names),
