@@ -155,7 +155,7 @@ def test_a_flood_halts_its_stage_alone_until_an_operator_allows_its_letters(
     assert own.running.process("streams").pid == pid
 
 
-def test_a_stop_ends_a_halted_process_soon_and_the_next_one_halts_before_it_buries(
+def test_a_stop_ends_a_halted_process_soon_and_the_next_one_halts_before_it_buries_many(
     own: System, customer: Customer
 ) -> None:
     bodies = own.flood("second")
@@ -175,7 +175,8 @@ def test_a_stop_ends_a_halted_process_soon_and_the_next_one_halts_before_it_buri
     wait_until(lambda: decided(customer, beside), within_s=30, what="another stage goes on")
 
     assert took_s < 8
-    assert own.letters("second") == before
+    # A few more may be a small share of what came beside them; never so many in a row.
+    assert (own.letters("second") - before).total() < own.running.settings().refused_in_a_row
 
     own.allow(FLOOD)
     wait_until(lambda: decided(customer, behind), within_s=90, what="it goes on by itself")
