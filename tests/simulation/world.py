@@ -82,7 +82,7 @@ class World:
 
     def idle_s(self) -> float:
         """Return how long a task waits that found nothing to do."""
-        return self.simulation.random.random() * (10.0 if self.calm else 2.0)
+        return self.simulation.random.random() * (30.0 if self.calm else 2.0)
 
     def calm_down(self) -> None:
         """Let no fault happen any more, and mend those that last."""
