@@ -20,7 +20,8 @@ class PlanUnknownError(LookupError):
 def weights(conn: Connection) -> dict[str, int]:
     """Return the plans, each with its weight in the queue."""
     rows = conn.execute("SELECT name, weight FROM plans ORDER BY weight, name").fetchall()
-    return {name: weight for name, weight in rows}  # noqa: C416 - rows are pairs, typed so
+    found: dict[str, int] = dict(rows)
+    return found
 
 
 def require(conn: Connection, name: str) -> None:

@@ -17,6 +17,7 @@ from domain.admission.rules.ladder import Mode
 from domain.billing import service as billing
 from domain.jobs import store as jobs
 from domain.jobs.model import Header, StoredObject
+from domain.jobs.reorder import reorder
 from domain.pipeline import review
 from domain.pipeline.cancel import JobEndedError, cancel
 from domain.pipeline.resolve import Candidate
@@ -152,10 +153,7 @@ class Clients:
             if job_id := self._some_job(conn):
                 self.world.simulation.fault("job reordered")
                 priority = self.world.simulation.random.randint(-100, 100)
-                conn.execute(
-                    "UPDATE jobs SET priority = %s WHERE id = %s AND state IN ('queued', 'review')",
-                    (priority, job_id),
-                )
+                reorder(conn, job_id, priority=priority, expires_at=None)
 
     def _look_at(self, conn: psycopg.Connection, job_id: JobId) -> None:
         self.world.simulation.fault("job looked at")
