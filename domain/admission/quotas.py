@@ -7,9 +7,8 @@ from typing import Final
 
 from domain.admission.windows import day_after, local_day, month_after, month_of
 from schemas.decisions import LimitReached, Quota
+from schemas.megapixels import started_megapixels
 from schemas.operations import OperationName
-
-PIXELS_PER_MEGAPIXEL: Final = 1_000_000
 
 Scope = OperationName | None
 """An operation, or None for all of them together."""
@@ -29,12 +28,7 @@ class Share:
 
 def share_of(operation: OperationName, pixels: int, at: datetime, time_zone: str) -> Share:
     """Return what a job takes whose event time is `at`: started megapixels count as whole ones."""
-    return Share(operation, local_day(at, time_zone), megapixels(pixels))
-
-
-def megapixels(pixels: int) -> int:
-    """Return started megapixels, at least one."""
-    return max(1, -(-pixels // PIXELS_PER_MEGAPIXEL))
+    return Share(operation, local_day(at, time_zone), started_megapixels(pixels))
 
 
 @dataclass(frozen=True, slots=True)

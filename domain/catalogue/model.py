@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from schemas.megapixels import started_megapixels
 from schemas.operations import OperationName, Parameters
-
-PIXELS_PER_MEGAPIXEL = 1_000_000
 
 
 class Pricing(StrEnum):
@@ -73,12 +72,9 @@ class Catalogue:
 
 
 def quantity(pricing: Pricing, pixels: int) -> int:
-    """Return how many of what is priced a picture makes: started megapixels, or one job.
-
-    This is the one place where money is rounded: up, to a whole megapixel, at least one.
-    """
+    """Return how many of what is priced a picture makes: started megapixels, or one job."""
     match pricing:
         case Pricing.MEGAPIXEL:
-            return max(1, -(-pixels // PIXELS_PER_MEGAPIXEL))
+            return started_megapixels(pixels)
         case Pricing.JOB:
             return 1

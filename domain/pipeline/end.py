@@ -6,7 +6,7 @@ from datetime import datetime
 from psycopg import Connection
 
 from domain.admission import quota_store
-from domain.admission.quotas import Share, megapixels
+from domain.admission.quotas import Share
 from domain.admission.windows import month_of
 from domain.jobs import outbox, store
 from domain.jobs.model import Ending, Job, gives_back, holds_money, may_end
@@ -17,6 +17,7 @@ from infra.clock import Clock
 from schemas import events, topics
 from schemas.events import UsageRecorded
 from schemas.ids import AccountId, JobId
+from schemas.megapixels import started_megapixels
 
 
 def end_batch(conn: Connection, endings: Sequence[Ending], *, clock: Clock) -> dict[JobId, Job]:
@@ -51,7 +52,7 @@ def end_batch(conn: Connection, endings: Sequence[Ending], *, clock: Clock) -> d
 def _give_back(conn: Connection, jobs: Sequence[Job]) -> None:
     """Give the shares of jobs back to the months that they were counted in."""
     shares = {
-        job.id: Share(job.operation, job.quota_day, megapixels(job.header.pixels))
+        job.id: Share(job.operation, job.quota_day, started_megapixels(job.header.pixels))
         for job in jobs
         if job.operation is not None and job.quota_day is not None and job.header is not None
     }
