@@ -56,6 +56,35 @@ def ahead_of_its_own(
     return int(row[0]) if row else 0
 
 
+def lines(
+    conn: Connection, operation: OperationName, *, after: str, each: int, limit: int
+) -> dict[str, int]:
+    """Return the accounts behind `after` that have jobs waiting, in order, and how many.
+
+    Of one account `each` are counted at most, and no further account is looked at once there
+    are `limit` in all: if there are less, these are all accounts. Finds an account and counts
+    its line in one look into the index.
+    """
+    rows = conn.execute(
+        "WITH RECURSIVE line (account_id, jobs, total) AS ("
+        f" SELECT account_id, jobs, jobs FROM ({_NEXT.format('%(after)s')}) first"
+        " UNION ALL SELECT n.account_id, n.jobs, l.total + n.jobs FROM line l"
+        f" CROSS JOIN LATERAL ({_NEXT.format('l.account_id')}) n WHERE l.total < %(limit)s)"
+        " SELECT account_id, jobs FROM line ORDER BY total",
+        {"operation": operation, "after": after, "each": each, "limit": limit},
+    ).fetchall()
+    return dict(rows)
+
+
+_NEXT: Final = (
+    "SELECT account_id, count(*) AS jobs FROM (SELECT account_id FROM jobs"
+    " WHERE state = 'queued' AND operation = %(operation)s AND account_id > {}"
+    " ORDER BY account_id, priority DESC, seq LIMIT %(each)s) l"
+    " GROUP BY account_id ORDER BY account_id LIMIT 1"
+)
+"""The line of the first account behind another; what follows it, if it is short, is cut off."""
+
+
 def ahead_of_others(
     conn: Connection, operation: OperationName, shares: Mapping[str, int], *, limit: int
 ) -> int:

@@ -13,6 +13,7 @@ from domain.admission import quota_store, restrictions
 from domain.admission.quotas import Limits
 from domain.catalogue import plans
 from domain.jobs.queue import InFlight
+from domain.jobs.starts import Cap
 from domain.jobs.turns import UNLIMITED, Contender
 from schemas.decisions import Quota
 from schemas.operations import OperationName
@@ -35,71 +36,74 @@ def contending(
     Left out are accounts that are not active, and those for which the operation is suspended.
     `flying` is what is with the workers now.
     """
-    standing = _standing(conn, operation, account_ids, at)
-    limits = quota_store.limits(conn, standing.plans, at)
+    if not account_ids:
+        return {}
+    terms = terms_of(conn, operation, at)
+    able = terms.able(accounts.active(conn, account_ids))
+    limits = quota_store.limits(conn, able, at)
+    weights = terms.weights(able)
     in_all: Counter[str] = Counter()
     for (_, account), jobs in flying.items():
         in_all[account] += jobs
     return {
         account: Contender(
-            standing.weight(account),
-            _places(
-                operation,
-                limits[account],
-                own=flying.get((operation, account), 0),
-                in_all=in_all[account],
-                slowed=account in standing.slowed,
+            weights[account],
+            min(
+                (
+                    cap.free
+                    for cap in terms.caps(
+                        account,
+                        limits[account],
+                        own=flying.get((operation, account), 0),
+                        in_all=in_all[account],
+                    )
+                ),
+                default=UNLIMITED,
             ),
         )
-        for account in standing.plans
+        for account in able
     }
-
-
-def weights(
-    conn: Connection, operation: OperationName, account_ids: Collection[str], at: datetime
-) -> dict[str, int]:
-    """Return the weights of those of the accounts whose jobs of `operation` may start."""
-    standing = _standing(conn, operation, account_ids, at)
-    return {account: standing.weight(account) for account in standing.plans}
 
 
 @dataclass(frozen=True, slots=True)
-class _Standing:
-    """The plans of accounts that may run, what plans weigh, and who is slowed down."""
+class Terms:
+    """On what terms accounts contend for an operation at one moment, whichever they are."""
 
-    plans: Mapping[str, str]
-    weights: Mapping[str, int]
+    operation: OperationName
+    of_plans: Mapping[str, int]
     slowed: Collection[str]
+    suspended: Collection[str]
 
-    def weight(self, account: str) -> int:
-        return self.weights[self.plans[account]] * (1 if account in self.slowed else SLOWED_SHARE)
+    def able(self, active: Mapping[str, str]) -> dict[str, str]:
+        """Return those of the active accounts, with their plans, whose jobs may start."""
+        return {name: plan for name, plan in active.items() if name not in self.suspended}
+
+    def weights(self, able: Mapping[str, str]) -> dict[str, int]:
+        """Return what accounts weigh, given their plans."""
+        return {
+            account: self.of_plans[plan] * (1 if account in self.slowed else SLOWED_SHARE)
+            for account, plan in able.items()
+        }
+
+    def caps(self, account: str, limits: Limits, *, own: int, in_all: int) -> list[Cap]:
+        """Return what bounds an account's jobs in flight: `own` of this operation, `in_all`."""
+        found = [
+            Cap(limit, taken)
+            for scope, taken in ((self.operation, own), (None, in_all))
+            if (limit := limits.get((scope, Quota.JOBS_IN_FLIGHT))) is not None
+        ]
+        return [*found, Cap(SLOWED_IN_FLIGHT, in_all)] if account in self.slowed else found
 
 
-def _standing(
-    conn: Connection, operation: OperationName, account_ids: Collection[str], at: datetime
-) -> _Standing:
-    if not account_ids:
-        return _Standing({}, {}, ())
-    suspended = {
-        name for name, of in restrictions.suspended_operations(conn, at) if of == operation
-    }
-    active = accounts.active(conn, account_ids)
-    return _Standing(
-        {account: plan for account, plan in active.items() if account not in suspended},
-        plans.weights(conn),
-        restrictions.slowed(conn, at),
+def terms_of(conn: Connection, operation: OperationName, at: datetime) -> Terms:
+    """Return the terms on which accounts contend for `operation` at `at`."""
+    return Terms(
+        operation,
+        of_plans=plans.weights(conn),
+        slowed=restrictions.slowed(conn, at),
+        suspended={
+            account
+            for account, of in restrictions.suspended_operations(conn, at)
+            if of == operation
+        },
     )
-
-
-def _places(
-    operation: OperationName, limits: Limits, *, own: int, in_all: int, slowed: bool
-) -> int:
-    """Return how many more jobs an account may have in flight."""
-    places = [UNLIMITED]
-    if (limit := limits.get((operation, Quota.JOBS_IN_FLIGHT))) is not None:
-        places.append(limit - own)
-    if (limit := limits.get((None, Quota.JOBS_IN_FLIGHT))) is not None:
-        places.append(limit - in_all)
-    if slowed:
-        places.append(SLOWED_IN_FLIGHT - in_all)
-    return max(0, min(places))

@@ -1,22 +1,19 @@
 """Where a waiting job stands in the fair order of its operation, and when it may start."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from fractions import Fraction
-from math import ceil
-from typing import Final
 
 from psycopg import Connection
 
+from domain.accounts import store as accounts
+from domain.admission import quota_store
 from domain.jobs import pace, place, queue
 from domain.jobs.model import Job
 from domain.jobs.place import COUNTED, Place
-from domain.pipeline.contend import weights
+from domain.jobs.starts import seconds_until
+from domain.pipeline.contend import Terms, terms_of
 from infra.clock import Clock
-from schemas.operations import OperationName
 from schemas.states import JobState
-
-ACCOUNTS: Final = 250
-"""Accounts that are looked at together: in a long line the first ones tell enough."""
 
 
 def place_of(conn: Connection, job: Job, *, clock: Clock, counted: int = COUNTED) -> Place | None:
@@ -24,56 +21,84 @@ def place_of(conn: Connection, job: Job, *, clock: Clock, counted: int = COUNTED
 
     Ahead of it are the jobs of its own account with a higher priority, or of the same that are
     older; and of each other account as many as have their turn until then, by weight. What
-    comes later, and how many an account may have in flight, is not foreseen. Counts at most
-    so many jobs.
+    comes later is not foreseen, nor how many another account may have in flight; its own may
+    not have more than it may. Counts at most so many jobs.
     """
     if job.state is not JobState.QUEUED or job.operation is None:
         return None
     now = clock.now()
-    operation, account_id = job.operation, job.account_id
-    itself = weights(conn, operation, [account_id], now).get(account_id)
+    terms = terms_of(conn, job.operation, now)
+    able = terms.able(accounts.active(conn, [job.account_id]))
     own = place.ahead_of_its_own(
-        conn, operation, account_id, priority=job.priority, seq=job.seq, limit=counted
+        conn, job.operation, job.account_id, priority=job.priority, seq=job.seq, limit=counted
     )
-    others = 0
-    if itself is not None:
-        turns = Fraction(own + 1, itself)
-        others = _others(conn, operation, account_id, turns=turns, limit=counted - own, at=now)
-    ahead = own + others
-    speed = pace.recent(conn, operation, now).per_second
-    # Whole seconds: more would look more certain than it is.
-    wait = round((ahead + 1) / speed) if itself is not None and speed is not None else None
+    ahead, wait = own, None
+    if able:
+        ahead += _others(
+            conn,
+            terms,
+            job.account_id,
+            turns=own + 1,
+            weight=terms.weights(able)[job.account_id],
+            limit=counted - own,
+        )
+        wait = _wait_s(conn, terms, able, ahead=ahead, own=own, at=now)
     return Place(
         position=ahead + 1,
         at_least=ahead >= counted,
-        estimated_start=None if wait is None else now + timedelta(seconds=wait),
+        # Whole seconds: more would look more certain than it is.
+        estimated_start=None if wait is None else now + timedelta(seconds=round(wait)),
     )
 
 
 def _others(
-    conn: Connection,
-    operation: OperationName,
-    account_id: str,
-    *,
-    turns: Fraction,
-    limit: int,
-    at: datetime,
+    conn: Connection, terms: Terms, account_id: str, *, turns: int, weight: int, limit: int
 ) -> int:
-    """Return how many jobs of other accounts go before so many turns per weight, up to `limit`."""
-    found, after = 0, ""
-    while found < limit:
-        waiting = queue.accounts_waiting(conn, operation, after=after, limit=ACCOUNTS)
-        if not waiting:
-            break
-        after = waiting[-1]
-        others = [each for each in waiting if each != account_id]
+    """Return how many jobs of other accounts go before so many turns of one, up to `limit`."""
+    found, after, left = 0, "", True
+    while left and found < limit:
+        # Most accounts weigh alike, and so have as many turns as this one.
+        each = min(turns, limit)
+        lines = place.lines(conn, terms.operation, after=after, each=each, limit=limit)
+        left = sum(lines.values()) >= limit
+        after = next(reversed(lines), after)
+        lines.pop(account_id, None)
         shares = {
-            account: ceil(turns * weight)
-            for account, weight in weights(conn, operation, others, at).items()
+            account: -(-turns * own // weight)
+            for account, own in terms.weights(terms.able(accounts.active(conn, lines))).items()
         }
-        # Whoever waits has one job at least.
-        found += sum(1 for share in shares.values() if share == 1)
-        more = {account: share for account, share in shares.items() if share > 1}
-        if more:
-            found += place.ahead_of_others(conn, operation, more, limit=max(0, limit - found))
+        longer = {a: share for a, share in shares.items() if share > lines[a] == each}
+        found += sum(min(lines[a], share) for a, share in shares.items() if a not in longer)
+        if longer and found < limit:
+            found += place.ahead_of_others(conn, terms.operation, longer, limit=limit - found)
     return min(found, limit)
+
+
+def _wait_s(
+    conn: Connection,
+    terms: Terms,
+    able: Mapping[str, str],
+    *,
+    ahead: int,
+    own: int,
+    at: datetime,
+) -> float | None:
+    """Return in how many seconds a job of the one account starts; None when that is not known."""
+    operation = terms.operation
+    speed = pace.recent(conn, operation, at).per_second
+    if speed is None:
+        return None
+    flying = queue.in_flight(conn)
+    ((account, limits),) = quota_store.limits(conn, able, at).items()
+    return seconds_until(
+        ahead,
+        own,
+        per_second=speed,
+        in_flight=sum(jobs for (name, _), jobs in flying.items() if name == operation),
+        caps=terms.caps(
+            account,
+            limits,
+            own=flying.get((operation, account), 0),
+            in_all=sum(jobs for (_, whose), jobs in flying.items() if whose == account),
+        ),
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from fractions import Fraction
+from math import ceil
 
 from domain.admission.restrictions import Step
 from domain.jobs import pace
@@ -87,6 +89,55 @@ def test_the_start_is_estimated_from_how_fast_the_line_moves(world: World) -> No
     assert placed(world, jobs[5]).estimated_start == now + timedelta(seconds=12)
 
 
+def test_an_account_that_may_have_few_in_flight_starts_its_jobs_no_faster_than_those_end(
+    world: World,
+) -> None:
+    few, many = world.account(), world.account()
+    world.limit_in_flight(few, 2)
+    world.admit(many, 8)
+    jobs = world.admit(few, 10)
+    # Two of the one are with the workers, eight of the other: ten in all.
+    world.dispatch(cap=10)
+    pace.add(world.conn, IDENTITY, Pace(20, 10.0), world.clock.now())
+
+    # A job stays 10 / 2 = 5 s; two of this account's start in that time.
+    waits = [placed(world, job).estimated_start for job in jobs[2:]]
+    assert [wait and (wait - world.clock.now()).total_seconds() for wait in waits] == [
+        2.0, 5.0, 8.0, 10.0, 12.0, 15.0, 18.0, 20.0,
+    ]  # fmt: skip
+
+
+def test_a_limit_for_the_operation_and_one_for_slowness_delay_a_start_as_that_of_all_does(
+    world: World,
+) -> None:
+    other = world.account()
+    world.admit(other, 4)
+    world.dispatch(cap=4)
+    pace.add(world.conn, IDENTITY, Pace(10, 10.0), world.clock.now())
+
+    def wait(account: AccountId) -> float:
+        start = placed(world, world.admit(account, 9)[8]).estimated_start
+        assert start is not None
+        return (start - world.clock.now()).total_seconds()
+
+    limited, slow, free = (world.account() for _ in range(3))
+    assert wait(free) == 9
+    world.limit_in_flight(limited, 2, operation=IDENTITY)
+    # A job stays 4 s. Two start at once, and the last one with the seven before it.
+    assert wait(limited) == 18
+    world.restrain(slow, Step.SLOW_DOWN)
+    assert wait(slow) == (9 - 1) * 4
+
+
+def test_nothing_is_estimated_for_an_account_that_may_have_none_in_flight(world: World) -> None:
+    account = world.account()
+    (job,) = world.admit(account)
+    pace.add(world.conn, IDENTITY, Pace(10, 20.0), world.clock.now())
+    world.limit_in_flight(account, 0)
+
+    assert placed(world, job) == Place(1, at_least=False, estimated_start=None)
+
+
 def test_nothing_is_estimated_when_nothing_has_moved_lately_or_the_job_may_not_start(
     world: World,
 ) -> None:
@@ -114,3 +165,29 @@ def test_beyond_the_bound_it_is_told_that_there_are_more(world: World) -> None:
 
     assert [each and each.position for each in found] == [3, 4, 4, 4, 4, 4]
     assert [each and each.at_least for each in found] == [False] + [True] * 5
+
+
+def test_a_place_counts_each_other_line_up_to_its_turns_however_few_are_looked_at_at_once(
+    world: World,
+) -> None:
+    lengths = {"free": (1, 4, 2), "standard": (1, 9, 3, 5), "enterprise": (1, 4, 20, 2)}
+    lines = [(plan, length) for plan, own in lengths.items() for length in own]
+    for plan, length in lines:
+        account = world.account()
+        on_plan(world, account, plan)
+        world.admit(account, length)
+        idle = world.account()
+        world.admit(idle, 2)
+        world.suspend(idle)
+    own = world.account()
+    jobs = world.admit(own, 4)
+    turns = {"free": Fraction(1, 4), "standard": Fraction(1), "enterprise": Fraction(4)}
+
+    for number, job in enumerate(jobs, start=1):
+        others = sum(min(length, ceil(number * turns[plan])) for plan, length in lines)
+        for counted in (others + number, others + number + 1, 1000):
+            found = place_of(world.conn, world.job(job), clock=world.clock, counted=counted)
+            assert found is not None
+            assert (found.position, found.at_least) == (number + others, False)
+        over = place_of(world.conn, world.job(job), clock=world.clock, counted=number + 5)
+        assert over == Place(number + 6, at_least=True, estimated_start=None)
