@@ -17,7 +17,7 @@ from api.bodies import read_form, read_json
 from api.errors import ParametersInvalidError, RequestInvalidError, field_errors, wrong_field
 from schemas.api import JobRequest, WorkWanted
 from schemas.ids import UploadId
-from schemas.operations import Parameters, parse_parameters
+from schemas.operations import Parameters, UpscaleParameters, parse_parameters
 from schemas.problems import FieldError
 
 JSON: Final = "application/json"
@@ -48,6 +48,10 @@ class Sent:
 Source = Uploaded | Sent
 
 
+_WRITTEN_EVER: Final = {"upscale": ("model", "factor", "format"), "inpaint": ("mask", "format")}
+"""What digests hold even where it is a default, as they did before that was left out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A wish for a job: either `preset` names what is to be done, or `parameters` says it."""
@@ -62,11 +66,12 @@ class Order:
     def digest(self) -> bytes:
         """Return the SHA-256 of what is asked for, the same however it was written.
 
-        Defaults are filled in, and a file that came along stands for its bytes.
+        What is a default is left out, written or not, so that a parameter which is new with its
+        default changes no digest; a file that came along stands for its bytes.
         """
         meaning: dict[str, JsonValue] = {
             "preset": self.preset,
-            "parameters": self.parameters.model_dump() if self.parameters else None,
+            "parameters": _chosen(self.parameters) if self.parameters else None,
             "expires_at": self.expires_at.timestamp() if self.expires_at else None,
             "image": _meaning(self.image),
             "mask": _meaning(self.mask) if self.mask else None,
@@ -75,6 +80,16 @@ class Order:
             # Left out where it is not told, as in the requests from before there were priorities.
             meaning["priority"] = self.priority
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).digest()
+
+
+def _chosen(parameters: Parameters) -> dict[str, JsonValue]:
+    chosen = parameters.model_dump(mode="json", exclude_defaults=True)
+    for name in ("operation", *_WRITTEN_EVER.get(parameters.operation, ())):
+        chosen[name] = getattr(parameters, name)
+    if isinstance(parameters, UpscaleParameters) and parameters.factor.is_integer():
+        # A factor was a whole number once, and 4 is written otherwise than 4.0.
+        chosen["factor"] = int(parameters.factor)
+    return chosen
 
 
 @asynccontextmanager

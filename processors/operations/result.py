@@ -6,6 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from processors.images.image import Image
+from schemas.warnings import Warned
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """A network or algorithm that took part, and the sha256 of its weights where it has any."""
+
+    name: str
+    weights_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +29,20 @@ class Phase:
 class Report:
     """How a picture was restored.
 
-    `model` names the network or algorithm, `weights_sha256` its weights where it has any;
-    `tiles` counts the pieces the work was done in, `redone` those that were done a second time
-    by a safer way (in fp32, or without the algorithm that crashed).
+    `models` are in the order in which they worked; `tiles` counts the pieces the work was done
+    in, `redone` those that were done a second time by a safer way (in fp32, or without the
+    algorithm that crashed); sizes are (width, height) in pixels.
     """
 
-    model: str
-    weights_sha256: str | None
-    tiles: int
-    redone: int
-    device: str
-    precision: str
-    phases: tuple[Phase, ...]
+    models: tuple[Used, ...]
+    input_size: tuple[int, int]
+    output_size: tuple[int, int]
+    tiles: int = 0
+    redone: int = 0
+    device: str = "cpu"
+    precision: str = "uint8"
+    phases: tuple[Phase, ...] = ()
+    warnings: tuple[Warned, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

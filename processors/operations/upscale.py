@@ -10,7 +10,7 @@ from processors.engine.colour import hold_colour
 from processors.engine.tiled import Engine, Progress, ShouldStop
 from processors.images.image import Image
 from processors.models.registry import Registry
-from processors.operations.result import Report, Restored, Stopwatch
+from processors.operations.result import Report, Restored, Stopwatch, Used
 from schemas.operations import UpscaleParameters
 
 NETWORK_NAMES = {
@@ -58,8 +58,9 @@ class Upscale:
         return Restored(
             replace(image, pixels=pixels, alpha=alpha),
             Report(
-                model=network.entry.name,
-                weights_sha256=network.entry.weights.sha256,
+                models=(Used(network.entry.name, network.entry.weights.sha256),),
+                input_size=(image.width, image.height),
+                output_size=(pixels.shape[1], pixels.shape[0]),
                 tiles=enlarged.tiles,
                 redone=enlarged.redone,
                 device=enlarged.device.name,

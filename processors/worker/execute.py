@@ -29,7 +29,7 @@ from processors.images.image import Image
 from processors.operations import Report, Restorer
 from processors.worker.leases import Lease, Leases
 from schemas.errors import ErrorCode
-from schemas.events import StoredResult, WorkReport
+from schemas.events import ModelUsed, StoredResult, WorkReport
 from schemas.operations import IdentityParameters, ImageFormat, Parameters, output_format
 
 PATIENCE_S: Final = 600.0
@@ -265,12 +265,16 @@ def _must_be_as_admitted(job: Job, image: Image) -> None:
 
 
 def _work_report(report: Report, timer: _Timer) -> WorkReport:
+    last = report.models[-1] if report.models else None
     return WorkReport(
-        model=report.model,
-        weights_sha256=report.weights_sha256,
+        model=last.name if last else None,
+        weights_sha256=last.weights_sha256 if last else None,
+        models=[
+            ModelUsed(name=used.name, weights_sha256=used.weights_sha256) for used in report.models
+        ],
         tiles=report.tiles,
         precision=report.precision,
         device=report.device,
         phases_ms=timer.phases_ms,
-        warnings=[f"{report.redone} tiles were computed again"] if report.redone else [],
+        warnings=list(report.warnings),
     )

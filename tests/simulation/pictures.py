@@ -17,7 +17,7 @@ from processors.images.decoder import Decoder
 from processors.images.image import Image
 from processors.images.limits import DecodeLimits
 from processors.operations import Report, Restorer
-from processors.operations.result import Restored
+from processors.operations.result import Restored, Used
 from processors.worker.leases import STALLED_S
 
 if TYPE_CHECKING:
@@ -82,7 +82,12 @@ class ScriptedRestorer(Restorer):
             self._simulation.sleep(self._simulation.random.random() * 8)
             progress(tile + 1, tiles)
         self._meet(Fate(image.width))
-        report = Report("scripted", None, tiles, 0, "none", "none", ())
+        report = Report(
+            (Used("scripted"),),
+            (image.width, image.height),
+            (image.width, image.height),
+            tiles=tiles,
+        )
         return Restored(image, report)
 
     def _meet(self, fate: Fate) -> None:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from processors.engine.colour import hold_colour
-from processors.engine.device import CPU, Device, Precision
+from processors.engine.device import CPU, Device
 from processors.engine.tiled import Cancelled, Engine, NotFinite
-from processors.models.manifest import NETWORKS
+from processors.models.manifest import NETWORKS, Precision
 from processors.models.registry import LoadedNetwork
 
 RNG = np.random.default_rng(11)

@@ -226,7 +226,7 @@ def test_no_event_can_be_made_at_a_time_without_zone(samples: Samples) -> None:
         ("size", -1),
         ("size", "many"),
         ("found_by", "chance"),
-        ("header", {"format": "gif", "width": 1, "height": 1}),
+        ("header", {"format": "psd", "width": 1, "height": 1}),
         ("header", {"format": "png", "width": 0, "height": 1}),
         ("problem", {"code": "no_such_code"}),
     ],

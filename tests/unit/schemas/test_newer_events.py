@@ -83,13 +83,13 @@ def test_another_known_type_is_wrong_and_not_newer(data: type[EventData], sample
     ("data", "field", "value"),
     [
         (JobRequested, "found_by", "inventory"),
-        (WorkDispatched, "operation", "colourise"),
+        (WorkDispatched, "operation", "restyle"),
         (WorkFinished, "outcome", "postponed"),
         (WorkFinished, "code", "mask_rotated"),
         (UsageRecorded, "outcome", "archived"),
         (JobChanged, "by", "curator"),
         (JobChanged, "code", "mask_rotated"),
-        (JobChanged, "operation", "colourise"),
+        (JobChanged, "operation", "restyle"),
     ],
 )
 def test_an_unknown_value_of_a_closed_set_is_newer(
@@ -120,9 +120,9 @@ def test_an_unknown_value_beside_a_missing_field_is_wrong(samples: Samples) -> N
 
 def test_billing_reads_usage_of_an_operation_it_does_not_know(samples: Samples) -> None:
     message = fields(samples[UsageRecorded])
-    message["data"]["operation"], message["data"]["code"] = "colourise", "mask_rotated"
+    message["data"]["operation"], message["data"]["code"] = "restyle", "mask_rotated"
     read = Event[UsageToBill].decode(json.dumps(message).encode()).data
-    assert (read.operation, read.code, read.amount) == ("colourise", "mask_rotated", 500)
+    assert (read.operation, read.code, read.amount) == ("restyle", "mask_rotated", 500)
     assert Event[UsageToBill].decode(samples[UsageRecorded].encode()).data.model_dump() == (
         samples[UsageRecorded].data.model_dump()
     )

@@ -39,7 +39,7 @@ def test_parameters_cannot_name_another_operation() -> None:
     ("operation", "parameters", "field"),
     [
         ("upscale", {"model": "portrait"}, "model"),
-        ("upscale", {"factor": 3}, "factor"),
+        ("upscale", {"factor": 9}, "factor"),
         ("upscale", {"format": "gif"}, "format"),
         ("upscale", {"sharpness": 1}, "sharpness"),
         ("inpaint", {"mask": "guess"}, "mask"),
@@ -54,8 +54,8 @@ def test_a_wrong_parameter_is_named(operation: str, parameters: Json, field: str
 
 
 def test_an_unknown_operation_is_refused() -> None:
-    with pytest.raises(ValidationError, match="colourise"):
-        parse_parameters("colourise", {})
+    with pytest.raises(ValidationError, match="restyle"):
+        parse_parameters("restyle", {})
 
 
 def test_parameters_do_not_change_once_parsed() -> None:

@@ -163,7 +163,7 @@ def test_garbage_is_still_unreadable() -> None:
 
 
 def test_money_is_not_held_up_by_an_operation_or_code_that_only_a_newer_version_knows() -> None:
-    body = changed(USAGE, operation="colourise", code="mask_rotated")
+    body = changed(USAGE, operation="restyle", code="mask_rotated")
     read = BILLING.decode(Message("usage", b"k", body))
     assert (read.job_id, read.amount, read.outcome) == (JOB.id, 1, JobState.SUCCEEDED)
 
@@ -178,7 +178,7 @@ STORE = S3ObjectStore(
     [
         {"type": "picmend.abuse.cleared"},
         {"type": "picmend.job.queued", "state": "queued", "by": "curator"},
-        {"type": "picmend.job.succeeded", "state": "succeeded", "operation": "colourise"},
+        {"type": "picmend.job.succeeded", "state": "succeeded", "operation": "restyle"},
         {"type": "picmend.job.archived", "state": "archived", "origin": "api"},
     ],
 )

@@ -97,7 +97,7 @@ def test_a_few_wrong_ones_are_buried_and_keep_their_place_in_line() -> None:
 def test_work_that_only_a_newer_version_knows_halts_nothing() -> None:
     desk = Desk()
     known = work(0).value
-    newer = known.replace(b'"operation":"identity"', b'"operation":"colourise"')
+    newer = known.replace(b'"operation":"identity"', b'"operation":"restyle"')
     desk.come(*(Message(TOPIC, b"", newer, partition=0, offset=n) for n in range(50)))
     assert len(desk.buried) == 50
     assert not desk.intake.halted

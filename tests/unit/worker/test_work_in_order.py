@@ -39,7 +39,7 @@ def work(number: int, *, of: OperationName = OperationName.IDENTITY) -> Message:
 
 def newer(offset: int) -> Message:
     """Return the message of an operation that only a newer version knows."""
-    body = work(offset).value.replace(b'"operation":"identity"', b'"operation":"colourise"')
+    body = work(offset).value.replace(b'"operation":"identity"', b'"operation":"restyle"')
     return Message(TOPIC, b"", body, partition=0, offset=offset)
 
 
