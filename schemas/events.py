@@ -121,7 +121,7 @@ class StoredResult(EventData):
 class ModelUsed(EventData):
     """A network or algorithm that took part, and the sha256 of its weights where it has any."""
 
-    name: Name
+    name: str = Field(max_length=64, pattern="^[a-z0-9.-]+$")
     weights_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", max_length=64)
 
 
