@@ -82,6 +82,8 @@ def respond(request: Request, error: Exception, routes: Sequence[BaseRoute]) -> 
     """
     what = told(error)
     metrics.API_REFUSALS.labels(what.code).inc()
+    if isinstance(error, RefusedError) and error.limit is not None:
+        metrics.QUOTA_REFUSALS.labels(error.limit.quota).inc()
     refused(request, what.code)
     locale = negotiate(request.headers.get("accept-language"))
     body = problem(

@@ -179,6 +179,28 @@ LEDGER_SUM: Final = _scraped(
     "picmend_ledger_sum",
     meaning="Sum of all balances of the ledger, in minor units; anything but 0 is a broken ledger.",
 )
+WORKER_SLOTS: Final = _scraped(
+    "picmend_worker_slots",
+    "operation",
+    meaning="Jobs that the workers that live can run at once, by operation.",
+)
+IN_FLIGHT: Final = _scraped(
+    "picmend_jobs_in_flight",
+    "operation",
+    meaning="Jobs with the workers, on their way or running, by operation.",
+)
+IN_FLIGHT_CAP: Final = _scraped(
+    "picmend_jobs_in_flight_cap",
+    "operation",
+    meaning="How many jobs the dispatcher lets be with the workers, by operation; the sum is its"
+    " cap for all together.",
+)
+FULL_ACCOUNTS: Final = _scraped(
+    "picmend_full_accounts",
+    "operation",
+    meaning="Accounts with jobs of an operation at the workers that may have no more there, by"
+    " their limits of jobs in flight or because they are slowed down.",
+)
 TRANSITIONS: Final = _counter(
     "picmend_job_transitions_total",
     "state",
@@ -200,6 +222,13 @@ JOB_SECONDS: Final = _histogram(
     buckets=_LONG_S,
     process="streams",
     meaning="Time from the upload, or request, of a job to its charge or release.",
+)
+QUOTA_REFUSALS: Final = _counter(
+    "picmend_quota_refusals_total",
+    "quota",
+    process="streams, api",
+    meaning="Jobs that a limit of their account refused, by which: uploads as job-events tells it"
+    " (a redelivered event counts again), requests for jobs as they are answered.",
 )
 
 # Work -----------------------------------------------------------------------------------------
@@ -300,6 +329,17 @@ JUDGED: Final = _counter(
     "picmend_judged_subjects_total",
     process="streams",
     meaning="Accounts, keys and networks that were judged, each as often as something changed.",
+)
+RESTRICTED: Final = _scraped(
+    "picmend_restricted",
+    "kind",
+    "step",
+    meaning="Accounts, keys and networks (`kind`) against which a step is in force, by findings or"
+    " by operators.",
+)
+SUSPENDED_ACCOUNTS: Final = _scraped(
+    "picmend_suspended_accounts",
+    meaning="Accounts that are suspended as a whole, by whomever.",
 )
 UNJUDGED_OLDEST: Final = _scraped(
     "picmend_unjudged_facts_oldest_seconds",

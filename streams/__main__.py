@@ -148,7 +148,13 @@ def _scraped(config: Settings) -> Scraped:
     # Connections of its own: a scrape takes none from the stages, nor waits for one of theirs.
     url = config.database_url.get_secret_value()
     pool = open_pool(url, size=2, name="scrape", check=False)
-    return Scraped(pool, config.kafka_bootstrap, SystemClock(), data_dir=config.data_dir)
+    return Scraped(
+        pool,
+        config.kafka_bootstrap,
+        SystemClock(),
+        data_dir=config.data_dir,
+        least_caps=caps(config),
+    )
 
 
 def run(config: Settings, monitor: Monitor, app: faust.App, tasks: Sequence[TaskThread]) -> None:

@@ -60,6 +60,9 @@ class Problems:
             pass
         for (state, by), count in Counter((item.state, item.by) for item in told).items():
             metrics.TRANSITIONS.labels(state, by).inc(count)
+        for item in told:
+            if item.limit is not None:
+                metrics.QUOTA_REFUSALS.labels(item.limit.quota).inc()
         if len(told) < len(items):
             _log.info("newer_events_skipped", stage=self.name, count=len(items) - len(told))
 

@@ -5,7 +5,7 @@ Each streams process tells it, so that one is enough; of several, the numbers ar
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +14,14 @@ from typing import Final
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from domain.admission.facts import SubjectKind
 from domain.admission.known_store import untaken_since
+from domain.admission.restrictions import Step
 from domain.billing.checks import balances_sum
 from domain.jobs.backlog import Backlog, Waiting, backlog
+from domain.jobs.workers import Slots
 from domain.pipeline.check import STALE_AFTER
+from domain.pipeline.load import Kept, Load, kept, load
 from domain.pipeline.uncharged import count_stale_holds
 from infra import metrics
 from infra.clock import Clock
@@ -25,6 +29,7 @@ from infra.kafka import BrokerUnavailableError
 from infra.kafka_lag import STREAMS, WORKERS, LagReader, TopicProgress
 from infra.postgres import Pool
 from infra.scraping import WAIT_S, Source
+from schemas.operations import OperationName
 
 GROUPS: Final = (STREAMS, WORKERS)
 
@@ -36,6 +41,12 @@ _DESCRIBED: Final = (
     metrics.OLDEST_UNENDED,
     metrics.OUTBOX_MESSAGES,
     metrics.OUTBOX_OLDEST,
+    metrics.WORKER_SLOTS,
+    metrics.IN_FLIGHT,
+    metrics.IN_FLIGHT_CAP,
+    metrics.FULL_ACCOUNTS,
+    metrics.RESTRICTED,
+    metrics.SUSPENDED_ACCOUNTS,
     metrics.STALE_HOLDS,
     metrics.LEDGER_SUM,
     metrics.UNJUDGED_OLDEST,
@@ -47,9 +58,11 @@ _DESCRIBED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """What the database tells of jobs, messages and facts that wait."""
+    """What the database tells of jobs, messages and facts that wait, and of who may not go."""
 
     jobs: Backlog
+    load: Load
+    kept: Kept
     unjudged_since: datetime | None
 
 
@@ -68,8 +81,12 @@ class Scraped(Collector):
     and counted in `picmend_scrape_errors_total`.
     """
 
-    def __init__(self, pool: Pool, bootstrap: str, clock: Clock, *, data_dir: Path) -> None:
+    def __init__(
+        self, pool: Pool, bootstrap: str, clock: Clock, *, data_dir: Path, least_caps: Slots
+    ) -> None:
+        """Prepare it; `least_caps` are those that the dispatcher is given."""
         self._pool = pool
+        self._least_caps = least_caps
         self._clock = clock
         self._data_dir = data_dir
         self._lags = _Lags(bootstrap)
@@ -94,6 +111,8 @@ class Scraped(Collector):
         now = self._clock.now()
         if waiting is not None:
             yield from _of_backlog(waiting.jobs, now)
+            yield from _of_load(waiting.load)
+            yield from _of_kept(waiting.kept)
             yield _single(metrics.UNJUDGED_OLDEST, _age(waiting.unjudged_since, now))
         if money is not None:
             yield _single(metrics.STALE_HOLDS, money.stale_holds)
@@ -104,8 +123,14 @@ class Scraped(Collector):
             yield _single(metrics.DATA_FREE, shutil.disk_usage(self._data_dir).free)
 
     def _backlog(self) -> Waits:
+        now = self._clock.now()
         with self._pool.connection() as conn:
-            return Waits(backlog(conn), untaken_since(conn))
+            return Waits(
+                backlog(conn),
+                load(conn, least=self._least_caps, at=now),
+                kept(conn, at=now),
+                untaken_since(conn),
+            )
 
     def _money(self) -> Money:
         with self._pool.connection() as conn:
@@ -147,6 +172,35 @@ def _of_backlog(waiting: Backlog, now: datetime) -> Iterable[GaugeMetricFamily]:
 def _of_outbox(outbox: Waiting, now: datetime) -> Iterable[GaugeMetricFamily]:
     yield _single(metrics.OUTBOX_MESSAGES, outbox.count)
     yield _single(metrics.OUTBOX_OLDEST, _age(outbox.since, now))
+
+
+def _of_load(load: Load) -> Iterable[GaugeMetricFamily]:
+    yield _by_operation(metrics.WORKER_SLOTS, load.slots)
+    yield _by_operation(metrics.IN_FLIGHT, load.in_flight)
+    yield _by_operation(metrics.IN_FLIGHT_CAP, load.caps)
+    yield _by_operation(metrics.FULL_ACCOUNTS, load.full)
+
+
+def _by_operation(
+    metric: metrics.Described, counts: Mapping[OperationName, int]
+) -> GaugeMetricFamily:
+    family = metric.family()
+    for operation in OperationName:
+        family.add_metric([operation], counts.get(operation, 0))
+    return family
+
+
+def _of_kept(kept: Kept) -> Iterable[GaugeMetricFamily]:
+    restricted = metrics.RESTRICTED.family()
+    for kind in SubjectKind:
+        for step in _STEPS:
+            restricted.add_metric([kind, step], kept.restricted.get((kind, step), 0))
+    yield restricted
+    yield _single(metrics.SUSPENDED_ACCOUNTS, kept.suspended)
+
+
+_STEPS: Final = tuple(step for step in Step if step is not Step.FLAG)
+"""The steps that keep somebody from something."""
 
 
 def _of_lags(lags: Sequence[TopicProgress], now: datetime) -> Iterable[GaugeMetricFamily]:

@@ -126,6 +126,12 @@ def open_suspension(
     )
 
 
+def count_suspended(conn: Connection) -> int:
+    """Return how many accounts are suspended. Reads as many rows as are."""
+    row = conn.execute("SELECT count(*) FROM suspensions WHERE lifted_at IS NULL").fetchone()
+    return int(row[0]) if row else 0
+
+
 def suspended_by(conn: Connection, account_id: AccountId) -> str | None:
     """Return who suspended an account, as it was recorded; None when it is not suspended."""
     row = conn.execute(

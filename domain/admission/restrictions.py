@@ -69,6 +69,16 @@ def suspended_operations(conn: Connection, at: datetime) -> set[tuple[str, Opera
     return {(account, OperationName(operation)) for account, operation in rows}
 
 
+def count(conn: Connection, at: datetime) -> dict[tuple[SubjectKind, Step], int]:
+    """Return against how many subjects each step is in force. Reads as many rows as are."""
+    rows = conn.execute(
+        "SELECT kind, step, count(DISTINCT subject) FROM restrictions"
+        " WHERE lifted_at IS NULL AND (until IS NULL OR until > %s) GROUP BY kind, step",
+        (at,),
+    ).fetchall()
+    return {(SubjectKind(kind), Step(step)): subjects for kind, step, subjects in rows}
+
+
 def restrict(
     conn: Connection,
     subject: Subject,

@@ -51,11 +51,12 @@ def contending(
             min(
                 (
                     cap.free
-                    for cap in terms.caps(
-                        account,
+                    for cap in caps_of(
+                        operation,
                         limits[account],
                         own=flying.get((operation, account), 0),
                         in_all=in_all[account],
+                        slowed=account in terms.slowed,
                     )
                 ),
                 default=UNLIMITED,
@@ -85,15 +86,6 @@ class Terms:
             for account, plan in able.items()
         }
 
-    def caps(self, account: str, limits: Limits, *, own: int, in_all: int) -> list[Cap]:
-        """Return what bounds an account's jobs in flight: `own` of this operation, `in_all`."""
-        found = [
-            Cap(limit, taken)
-            for scope, taken in ((self.operation, own), (None, in_all))
-            if (limit := limits.get((scope, Quota.JOBS_IN_FLIGHT))) is not None
-        ]
-        return [*found, Cap(SLOWED_IN_FLIGHT, in_all)] if account in self.slowed else found
-
 
 def terms_of(conn: Connection, operation: OperationName, at: datetime) -> Terms:
     """Return the terms on which accounts contend for `operation` at `at`."""
@@ -107,3 +99,15 @@ def terms_of(conn: Connection, operation: OperationName, at: datetime) -> Terms:
             if of == operation
         },
     )
+
+
+def caps_of(
+    operation: OperationName, limits: Limits, *, own: int, in_all: int, slowed: bool
+) -> list[Cap]:
+    """Return what bounds an account's jobs in flight: `own` of the operation, `in_all`."""
+    found = [
+        Cap(limit, taken)
+        for scope, taken in ((operation, own), (None, in_all))
+        if (limit := limits.get((scope, Quota.JOBS_IN_FLIGHT))) is not None
+    ]
+    return [*found, Cap(SLOWED_IN_FLIGHT, in_all)] if slowed else found

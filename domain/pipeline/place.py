@@ -11,7 +11,7 @@ from domain.jobs import pace, place, queue
 from domain.jobs.model import Job
 from domain.jobs.place import COUNTED, Place
 from domain.jobs.starts import seconds_until
-from domain.pipeline.contend import Terms, terms_of
+from domain.pipeline.contend import Terms, caps_of, terms_of
 from infra.clock import Clock
 from schemas.states import JobState
 
@@ -95,10 +95,11 @@ def _wait_s(
         own,
         per_second=speed,
         in_flight=sum(jobs for (name, _), jobs in flying.items() if name == operation),
-        caps=terms.caps(
-            account,
+        caps=caps_of(
+            operation,
             limits,
             own=flying.get((operation, account), 0),
             in_all=sum(jobs for (_, whose), jobs in flying.items() if whose == account),
+            slowed=account in terms.slowed,
         ),
     )

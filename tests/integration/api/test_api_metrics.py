@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from prometheus_client import REGISTRY
 
+from tests.integration.api.api_limits import override
 from tests.integration.api.api_world import Client, World, until
 
 
@@ -36,6 +37,18 @@ def test_refusals_are_told_by_their_code(client: Client) -> None:
 
     assert count("picmend_api_refusals_total", code="not_found") == before + 1
     until(lambda: requests("GET", "/v1/jobs/{job_id}", "4xx") == refused + 1)
+
+
+def test_requests_for_jobs_that_do_not_fit_in_a_quota_are_told_by_it(
+    world: World, client: Client
+) -> None:
+    before = count("picmend_quota_refusals_total", quota="jobs_per_day")
+    override(world, client, jobs_per_day=1)
+
+    answers = [client.post_job().status_code for _ in range(3)]
+
+    assert answers == [202, 429, 429]
+    assert count("picmend_quota_refusals_total", quota="jobs_per_day") == before + 2
 
 
 def test_what_a_stranger_makes_up_makes_no_labels(world: World) -> None:

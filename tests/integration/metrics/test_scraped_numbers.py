@@ -6,22 +6,29 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 from psycopg_pool import ConnectionPool
 
+from domain.admission import restrictions
+from domain.admission.facts import Subject, SubjectKind
+from domain.admission.restrictions import Step
 from domain.billing.service import open_holds
+from domain.jobs import workers
 from infra.clock import SystemClock
 from infra.kafka import KafkaPythonConsumer, KafkaPythonProducer, Message
 from infra.kafka_lag import Group, LagReader
 from infra.postgres import open_pool
 from infra.stack.isolation import Broker, Database
+from schemas.operations import OperationName
 from streams.scraped import Scraped
 from tests.integration.streams.streams_world import TurnedClock, World
 
 NOWHERE = "127.0.0.1:1"
+IDENTITY = OperationName.IDENTITY
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
@@ -30,6 +37,12 @@ def world(database: Database) -> Iterator[World]:
     pool = open_pool(database.app_url, size=4, name="test")
     yield World(database, pool, TurnedClock())
     pool.close()
+
+
+def scraped_of(world: World, kafka: Broker, folder: Path) -> Scraped:
+    return Scraped(
+        world.pool, kafka.bootstrap, world.clock, data_dir=folder, least_caps={IDENTITY: 4}
+    )
 
 
 def samples(scraped: Scraped) -> Samples:
@@ -42,6 +55,14 @@ def samples(scraped: Scraped) -> Samples:
 
 def of_state(found: Samples, name: str, state: str) -> float:
     return found[name, (("state", state),)]
+
+
+def of_operation(found: Samples, name: str, operation: str = "identity") -> float:
+    return found[name, (("operation", operation),)]
+
+
+def restricted(found: Samples, kind: str, step: str) -> float:
+    return found["picmend_restricted", (("kind", kind), ("step", step))]
 
 
 def errors(source: str) -> float:
@@ -57,7 +78,7 @@ def test_jobs_are_told_by_state_with_the_age_of_the_oldest(
     world.dispatch(cap=2)
     world.clock.turn(seconds=20)
 
-    found = samples(Scraped(world.pool, kafka.bootstrap, world.clock, data_dir=tmp_path))
+    found = samples(scraped_of(world, kafka, tmp_path))
 
     assert of_state(found, "picmend_jobs", "queued") == 1
     assert of_state(found, "picmend_jobs", "dispatched") == 2
@@ -70,6 +91,75 @@ def test_jobs_are_told_by_state_with_the_age_of_the_oldest(
     assert found["picmend_outbox_oldest_seconds", ()] == pytest.approx(60)
     assert found["picmend_ledger_sum", ()] == 0
     assert found["picmend_data_free_bytes", ()] > 0
+
+
+def test_what_is_with_the_workers_is_told_beside_what_they_have_room_for(
+    world: World, kafka: Broker, tmp_path: Path
+) -> None:
+    full, free = world.account(), world.account()
+    with world.pool.connection() as conn:
+        conn.execute("UPDATE accounts SET plan = 'free' WHERE id = %s", (full,))
+        workers.beat(conn, "one", {IDENTITY: 16, OperationName.UPSCALE: 1}, world.clock.now())
+        workers.beat(conn, "two", {IDENTITY: 16}, world.clock.now())
+        workers.beat(conn, "dead", {IDENTITY: 16}, world.clock.now() - timedelta(minutes=1))
+    world.queue(full, 3)
+    world.queue(free, 3)
+    world.dispatch()
+
+    found = samples(scraped_of(world, kafka, tmp_path))
+
+    assert of_operation(found, "picmend_worker_slots") == 32
+    assert of_operation(found, "picmend_jobs_in_flight_cap") == 64
+    assert of_operation(found, "picmend_jobs_in_flight_cap", "upscale") == 2
+    # The one account's plan lets it have two.
+    assert of_operation(found, "picmend_jobs_in_flight") == 2 + 3
+    assert of_operation(found, "picmend_full_accounts") == 1
+    for name in ("worker_slots", "jobs_in_flight", "jobs_in_flight_cap", "full_accounts"):
+        assert of_operation(found, f"picmend_{name}", "scratches") == 0
+
+
+def test_without_workers_the_caps_are_those_of_the_dispatcher(
+    world: World, kafka: Broker, tmp_path: Path
+) -> None:
+    found = samples(scraped_of(world, kafka, tmp_path))
+
+    assert of_operation(found, "picmend_worker_slots") == 0
+    assert of_operation(found, "picmend_jobs_in_flight_cap") == 4
+
+
+def test_what_is_in_force_is_counted_by_step_until_it_is_over(
+    world: World, kafka: Broker, tmp_path: Path
+) -> None:
+    slow, suspended = world.account(), world.account()
+    world.suspend(suspended)
+
+    def restrain(subject: Subject, step: Step, minutes: int) -> None:
+        with world.pool.connection() as conn:
+            restrictions.restrict(
+                conn,
+                subject,
+                step,
+                finding_id=None,
+                reason="test",
+                by="test",
+                since=world.clock.now(),
+                until=world.clock.now() + timedelta(minutes=minutes),
+            )
+
+    account = Subject(SubjectKind.ACCOUNT, slow)
+    restrain(account, Step.SLOW_DOWN, 1)
+    restrain(account, Step.SLOW_DOWN, 3)
+    restrain(account, Step.REVIEW, 1)
+    restrain(Subject(SubjectKind.NETWORK, "192.0.2.0/24"), Step.SLOW_DOWN, 3)
+    found = samples(scraped_of(world, kafka, tmp_path))
+    world.clock.turn(minutes=2)
+    later = samples(scraped_of(world, kafka, tmp_path))
+
+    assert [restricted(each, "account", "slow_down") for each in (found, later)] == [1, 1]
+    assert [restricted(each, "account", "review") for each in (found, later)] == [1, 0]
+    assert restricted(found, "network", "slow_down") == 1
+    assert restricted(found, "account", "suspend_operation") == 0
+    assert found["picmend_suspended_accounts", ()] == 1
 
 
 def test_a_hold_counts_as_stale_a_minute_after_the_end_of_its_job(
@@ -85,7 +175,7 @@ def test_a_hold_counts_as_stale_a_minute_after_the_end_of_its_job(
         assert open_holds(conn) == {job}
 
     def stale() -> float:
-        scraped = Scraped(world.pool, kafka.bootstrap, world.clock, data_dir=tmp_path)
+        scraped = scraped_of(world, kafka, tmp_path)
         return samples(scraped)["picmend_stale_holds", ()]
 
     world.clock.turn(seconds=59)
@@ -138,7 +228,7 @@ def test_a_scrape_answers_without_the_servers_and_counts_what_it_had_to_do_witho
     tmp_path: Path,
 ) -> None:
     pool = ConnectionPool("postgresql://nobody@127.0.0.1:1/none", open=False)
-    scraped = Scraped(pool, NOWHERE, SystemClock(), data_dir=tmp_path)
+    scraped = Scraped(pool, NOWHERE, SystemClock(), data_dir=tmp_path, least_caps={})
     before = {source: errors(source) for source in ("database", "ledger", "kafka")}
 
     begun = time.monotonic()
@@ -156,7 +246,7 @@ def test_a_scrape_answers_without_the_servers_and_counts_what_it_had_to_do_witho
 def test_a_server_is_asked_once_however_often_is_scraped_within_a_few_seconds(
     world: World, kafka: Broker, tmp_path: Path
 ) -> None:
-    scraped = Scraped(world.pool, kafka.bootstrap, world.clock, data_dir=tmp_path)
+    scraped = scraped_of(world, kafka, tmp_path)
     assert of_state(samples(scraped), "picmend_jobs", "queued") == 0
     world.queue(world.account(), 2)
 

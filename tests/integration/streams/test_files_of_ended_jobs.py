@@ -5,12 +5,14 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import REGISTRY
 
 from domain.jobs.model import Ending, Result
 from domain.pipeline.end import end_batch
 from infra.object_store import S3ObjectStore, from_settings
 from infra.settings import Settings
 from schemas import ids, keys
+from schemas.decisions import LimitReached, Quota
 from schemas.errors import ErrorCode
 from schemas.events import JobChanged
 from schemas.ids import AccountId, JobId
@@ -118,3 +120,17 @@ def test_for_a_job_that_no_worker_was_given_nothing_is_taken_away(store: S3Objec
     kept = stored(store, keys.result_key(UPLOAD, JOB, "png"))
     Problems(store).step([ended(JobState.CANCELLED, by=Actor.CLIENT, attempt=0)])
     assert listed(store) == kept | {keys.problem_key(SOURCE, JOB)}
+
+
+def test_an_upload_that_a_limit_refused_is_counted_by_the_limit(store: S3ObjectStore) -> None:
+    def counted() -> float:
+        labels = {"quota": "jobs_per_month"}
+        return REGISTRY.get_sample_value("picmend_quota_refusals_total", labels) or 0.0
+
+    before = counted()
+    limit = LimitReached(quota=Quota.JOBS_PER_MONTH, limit=5, used=5, asked=1)
+    refused = ended(JobState.REJECTED).model_copy(update={"limit": limit})
+
+    Problems(store).step([refused, ended(JobState.REJECTED), ended(JobState.CANCELLED)])
+
+    assert counted() == before + 1

@@ -20,6 +20,7 @@ ALARMS = {
     "LagGrows",
     "OutboxStuck",
     "JobsStuck",
+    "NoWorkers",
     "OpenHolds",
     "DeadLettersArrive",
     "ConsumerHalted",
