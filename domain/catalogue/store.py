@@ -2,15 +2,21 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 
 from psycopg import Connection
 
 from domain.catalogue.model import Catalogue, Operation, Preset, Price, Pricing
 from schemas.operations import OperationName, parse_parameters
 
+_KNOWN: Final = [name.value for name in OperationName]
+
 
 def load(conn: Connection, account_ids: Collection[str], at: datetime) -> Catalogue:
-    """Return the catalogue as it holds at `at`, with the presets that these accounts own."""
+    """Return the catalogue as it holds at `at`, with the presets that these accounts own.
+
+    Operations that only a newer version knows are left out, with their presets and prices.
+    """
     return Catalogue(
         operations={operation.name: operation for operation in _operations(conn)},
         presets={(p.account_id, p.name): p for p in _presets(conn, account_ids)},
@@ -21,6 +27,8 @@ def load(conn: Connection, account_ids: Collection[str], at: datetime) -> Catalo
 def _operations(conn: Connection) -> list[Operation]:
     rows = conn.execute(
         "SELECT name, max_bytes, max_pixels, max_side, pricing FROM operations"
+        " WHERE name = ANY(%s)",
+        (_KNOWN,),
     ).fetchall()
     return [
         Operation(OperationName(name), max_bytes, max_pixels, max_side, Pricing(pricing))
@@ -31,8 +39,8 @@ def _operations(conn: Connection) -> list[Operation]:
 def _presets(conn: Connection, account_ids: Collection[str]) -> list[Preset]:
     rows = conn.execute(
         "SELECT name, account_id, operation, parameters FROM presets"
-        " WHERE account_id IS NULL OR account_id = ANY(%s)",
-        (list(account_ids),),
+        " WHERE (account_id IS NULL OR account_id = ANY(%s)) AND operation = ANY(%s)",
+        (list(account_ids), _KNOWN),
     ).fetchall()
     return [
         Preset(name, account_id, parse_parameters(operation, parameters))
@@ -43,9 +51,9 @@ def _presets(conn: Connection, account_ids: Collection[str]) -> list[Preset]:
 def _prices(conn: Connection, at: datetime) -> list[Price]:
     rows = conn.execute(
         "SELECT DISTINCT ON (operation, unit) operation, unit, amount, effective_from"
-        " FROM prices WHERE effective_from <= %s"
+        " FROM prices WHERE effective_from <= %s AND operation = ANY(%s)"
         " ORDER BY operation, unit, effective_from DESC",
-        (at,),
+        (at, _KNOWN),
     ).fetchall()
     return [
         Price(OperationName(operation), unit, amount, effective_from)

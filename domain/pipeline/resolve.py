@@ -14,7 +14,14 @@ from domain.jobs.model import Header, StoredObject
 from schemas.decisions import LimitReached, Quota
 from schemas.errors import ErrorCode
 from schemas.ids import JobId
-from schemas.operations import InpaintParameters, OperationName, Parameters, takes_mask_file
+from schemas.operations import (
+    MAX_RESULT_PIXELS,
+    InpaintParameters,
+    OperationName,
+    Parameters,
+    enlargement,
+    takes_mask_file,
+)
 from schemas.states import Origin
 
 
@@ -209,6 +216,13 @@ def _against_picture(
         detail = (
             f"{header.width}x{header.height} pixels; {operation.name} takes"
             f" {operation.max_pixels} in all and {operation.max_side} a side"
+        )
+        return Refusal(ErrorCode.IMAGE_TOO_LARGE, detail, parameters)
+    factor = enlargement(parameters)
+    if header.pixels * factor**2 > MAX_RESULT_PIXELS:
+        detail = (
+            f"{header.width}x{header.height} pixels times {factor:g} a side; a result has at most"
+            f" {MAX_RESULT_PIXELS} pixels"
         )
         return Refusal(ErrorCode.IMAGE_TOO_LARGE, detail, parameters)
     if _needs_alpha(parameters) and not header.has_alpha:
