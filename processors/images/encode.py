@@ -18,6 +18,11 @@ MEDIA_TYPES: dict[ImageFormat, str] = {
     ImageFormat.JPEG: "image/jpeg",
     ImageFormat.PNG: "image/png",
     ImageFormat.WEBP: "image/webp",
+    ImageFormat.AVIF: "image/avif",
+    ImageFormat.TIFF: "image/tiff",
+    ImageFormat.HEIC: "image/heic",
+    ImageFormat.GIF: "image/gif",
+    ImageFormat.BMP: "image/bmp",
 }
 
 EXTENSIONS: dict[ImageFormat, str] = {form: form.extension for form in ImageFormat}
@@ -26,6 +31,8 @@ _LONGEST_SIDE: dict[ImageFormat, int] = {
     ImageFormat.JPEG: 65_500,  # libjpeg's own limit
     ImageFormat.PNG: 2**31 - 1,
     ImageFormat.WEBP: 16_383,  # 14 bits in the format
+    ImageFormat.AVIF: 65_535,
+    ImageFormat.TIFF: 2**31 - 1,
 }
 
 _QUALITY = 95
@@ -57,6 +64,16 @@ def encode(image: Image, form: ImageFormat) -> bytes:
             # WebP stores RGB alone; a grey picture's profile would not describe that.
             icc = None if image.is_grey else image.icc
             _with_alpha(image).save(buffer, "WEBP", quality=_QUALITY, icc_profile=icc or b"")
+        case ImageFormat.AVIF:
+            # AVIF as Pillow writes it stores RGB alone, as WebP does.
+            icc = None if image.is_grey else image.icc
+            _with_alpha(image).save(
+                buffer, "AVIF", quality=_QUALITY, subsampling="4:4:4", icc_profile=icc or b""
+            )
+        case ImageFormat.TIFF:
+            _with_alpha(image).save(
+                buffer, "TIFF", compression="tiff_adobe_deflate", icc_profile=image.icc
+            )
     return buffer.getvalue()
 
 

@@ -10,9 +10,11 @@ from PIL import ImageCms
 from processors.images.encode import EXTENSIONS, MEDIA_TYPES, encode
 from processors.images.errors import ImageTooLarge
 from processors.images.image import Image
-from schemas.operations import ImageFormat
+from schemas.operations import WRITTEN, ImageFormat
 
 RNG = np.random.default_rng(5)
+FORMATS = sorted(WRITTEN)
+TIFF_STRUCTURE = {256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 284, 317, 338, 339, 34675}
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -33,7 +35,7 @@ def opened(data: bytes) -> Pillow.Image:
     return image
 
 
-@pytest.mark.parametrize("form", ImageFormat)
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_same_picture_gives_the_same_bytes(
@@ -88,12 +90,12 @@ def test_a_transparent_picture_is_laid_on_white_for_jpeg() -> None:
     assert (np.asarray(opened(encode(clear, ImageFormat.JPEG))) >= 254).all()
 
 
-@pytest.mark.parametrize("form", ImageFormat)
+@pytest.mark.parametrize("form", FORMATS)
 def test_the_profile_is_written_and_no_other_metadata(form: ImageFormat) -> None:
     written = opened(encode(picture(icc=PROFILE), form))
 
     assert written.info["icc_profile"] == PROFILE
-    assert not written.getexif()
+    assert not set(written.getexif()) - TIFF_STRUCTURE
     assert "icc_profile" not in opened(encode(picture(), form)).info
 
 
