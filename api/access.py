@@ -75,9 +75,9 @@ async def _access(
 ) -> Access:
     services = services_of(request.app)
     visit = open_visit(request, services)
-    if credentials is None:
-        raise UnauthenticatedError("the request carries no API key")
-    key = credentials.credentials
+    # No key is one that is nobody's: both are counted against the network that they come from.
+    visit.keyless = credentials is None
+    key = credentials.credentials if credentials else ""
     with metrics.API_ENTER_SECONDS.time():
         who = await run_in_threadpool(services.limiter.enter, key, visit.network, visit.at)
     visit.who = who
@@ -89,9 +89,11 @@ async def _access(
             )
         case Unknown(decision=Decision(allowed=False, retry_after=wait)):
             raise RateLimitedError(
-                f"{visit.network} sends too many requests with keys that are not valid",
+                f"{visit.network} sends too many requests without a valid key",
                 retry_after_s=whole_seconds(wait),
             )
+        case Unknown() if visit.keyless:
+            raise UnauthenticatedError("the request carries no API key")
         case Unknown():
             raise UnauthenticatedError("the API key is not valid")
         case Entered(decision=decision):

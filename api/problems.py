@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Match, Route
 from api.errors import ApiError, RateLimitedError
 from api.rate_headers import whole_seconds
 from api.services import services_of
-from api.visits import refused
+from api.visits import refused, told_limits
 from domain.jobs.model import Job
 from domain.jobs.reorder import JobNotWaitingError
 from domain.pipeline.cancel import JobEndedError
@@ -101,6 +101,7 @@ def respond(request: Request, error: Exception, routes: Sequence[BaseRoute]) -> 
         status_code=body.status,
         media_type=MEDIA_TYPE,
         headers={"Content-Language": locale.tag, "Vary": "Accept-Language"}
+        | told_limits(request)
         | _headers(request, what, routes),
     )
 

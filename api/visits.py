@@ -1,7 +1,8 @@
 """Each request as it is told and counted: where it came from, by whom, and how it ended.
 
 An endpoint that asks for a caller opens a visit. Its answer then tells how the rate limit stands,
-and it is counted as a fact. Requests that need no key are neither limited nor counted.
+and it is counted as a fact. Requests that need no key are neither limited nor counted: what they
+get is made in the process, or is how its health is asked for.
 """
 
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _LIMITS: Final = frozenset({ErrorCode.QUOTA_EXCEEDED, ErrorCode.QUEUE_FULL})
 class Visit:
     """A request under way. `who` is known once its key was looked up, `code` if it is refused.
 
+    `keyless`: it carries no key where one is asked for, which is no try with a wrong one.
     `waits`: it asked for a job that has not ended, which is waiting for it and no reading.
     """
 
@@ -36,6 +38,7 @@ class Visit:
     country: str
     who: Entered | Unknown | None = None
     code: ErrorCode | None = None
+    keyless: bool = False
     waits: bool = False
 
     def seen(self, method: str, route: str) -> Seen:
@@ -51,7 +54,7 @@ class Visit:
         )
 
     def _answer(self, method: str, route: str) -> Answer:
-        if isinstance(self.who, Unknown):
+        if isinstance(self.who, Unknown) and not self.keyless:
             return Answer.INVALID_KEY
         if self.code is ErrorCode.RATE_LIMITED:
             return Answer.LIMITED
@@ -110,6 +113,15 @@ def refused(request: Request, code: ErrorCode) -> None:
     visit = _visit_of(request.scope)
     if visit is not None:
         visit.code = code
+
+
+def told_limits(request: Request) -> dict[str, str]:
+    """Return the headers that tell a request's client how its limits stand.
+
+    For an answer that `Visited` does not see: that to an error which nobody expected.
+    """
+    visit = _visit_of(request.scope)
+    return rate_headers(visit.who) if visit is not None else {}
 
 
 def still_waits(request: Request) -> None:

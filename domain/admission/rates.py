@@ -50,7 +50,7 @@ class Rate:
 
 
 UNKNOWN_KEYS: Final = Rate(timedelta(seconds=6), 20)
-"""How often one network may come with a key that is not valid: 10 a minute, 20 at once."""
+"""How often one network may come without a valid key: 10 a minute, 20 at once."""
 
 
 def rate_of(per_second: int | None, burst: int | None) -> Rate | None:

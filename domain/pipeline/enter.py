@@ -26,7 +26,7 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The key is nobody's; `decision` is on how often its network may come with such keys."""
+    """The key is nobody's, or there is none; `decision` is on how often its network may come so."""
 
     decision: Decision
 
@@ -38,7 +38,10 @@ class RateLimiter(Protocol):
     """
 
     def enter(self, key: str, network: str, at: datetime) -> Entered | Unknown:
-        """Return who comes with a key from a network at a time. Blocks: for threads only."""
+        """Return who comes with a key, or an empty one, from a network at a time.
+
+        Blocks: for threads only.
+        """
         ...
 
 
@@ -53,7 +56,7 @@ class PostgresLimiter:
         self._statement = statement
 
     def enter(self, key: str, network: str, at: datetime) -> Entered | Unknown:
-        """Return who comes with a key from a network at a time. Blocks: for threads only."""
+        """See `RateLimiter`."""
         parsed = parse_api_key(key)
         with self._statement() as conn:
             row = conn.execute(

@@ -275,6 +275,7 @@ def test_what_nobody_foresaw_is_a_problem_that_tells_nothing_of_the_inside(world
     answer = world.http(str(key)).get("/v1/balance")
 
     assert_problem(answer, 500, "internal_error")
+    assert answer.headers["ratelimit-policy"] == '"default";q=100;w=2'
     assert "ledger" not in answer.text
     assert httpx.get(f"{world.url}/healthz").status_code == 200
 

@@ -84,6 +84,26 @@ def test_who_guesses_keys_is_slowed_down_and_nobody_else(world: World, client: C
     assert client.http.get("/v1/balance", headers=here).status_code == 200
 
 
+def test_who_sends_no_key_at_all_shares_the_tries_of_its_network(
+    world: World, client: Client
+) -> None:
+    here = {"X-Forwarded-For": next(ADDRESSES)}
+    keyless, guesser = world.http(**here), world.http(WRONG_KEY, **here)
+
+    for turn in range(UNKNOWN_KEYS.burst):
+        answer = (guesser if turn % 2 else keyless).get("/v1/balance")
+        assert_problem(answer, 401, "unauthenticated")
+        assert rate(answer)[:2] == ("invalid-keys", UNKNOWN_KEYS.burst - 1 - turn)
+    for each in (keyless, guesser):
+        refused = each.get("/v1/balance")
+        assert_problem(refused, 429, "rate_limited")
+        assert refused.headers["retry-after"] == "6"
+
+    assert keyless.get("/v1/errors").status_code == 200
+    assert keyless.get("/readyz").status_code == 200
+    assert client.http.get("/v1/balance", headers=here).status_code == 200
+
+
 def test_a_quota_that_is_used_up_says_which_and_until_when(world: World, client: Client) -> None:
     override(world, client, jobs_per_day=1)
     client.post_job().raise_for_status()
