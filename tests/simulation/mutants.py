@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 import textwrap
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
@@ -234,17 +234,14 @@ MUTANTS: Final = (
 @contextmanager
 def mutated(mutant: Mutant, owner_url: str) -> Iterator[None]:
     """Break the build, for as long as the context lasts. Raises `LookupError`."""
-    undo: list[tuple[Any, str, Any]] = []
-    try:
+    with ExitStack() as undo:
         for change in mutant.changes:
             if isinstance(change, FunctionInDatabase):
-                _change_in_database(change, owner_url)
+                undo.callback(_define, _change_in_database(change, owner_url), owner_url)
             else:
-                undo += _change(change)
+                for holder, name, original in _change(change):
+                    undo.callback(setattr, holder, name, original)
         yield
-    finally:
-        for holder, name, original in reversed(undo):
-            setattr(holder, name, original)
 
 
 def _change(change: Change) -> list[tuple[Any, str, Any]]:
@@ -267,14 +264,21 @@ def _change(change: Change) -> list[tuple[Any, str, Any]]:
     return changed
 
 
-def _change_in_database(change: FunctionInDatabase, owner_url: str) -> None:
+def _change_in_database(change: FunctionInDatabase, owner_url: str) -> str:
+    """Change it; return how it was defined."""
     with psycopg.connect(owner_url) as conn:
         row = conn.execute(
             "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s", (change.function,)
         ).fetchone()
         if row is None:
             raise LookupError(f"there is no function {change.function}")
-        conn.execute(_replaced(row[0], change).encode())
+    _define(_replaced(row[0], change), owner_url)
+    return str(row[0])
+
+
+def _define(function: str, owner_url: str) -> None:
+    with psycopg.connect(owner_url) as conn:
+        conn.execute(function.encode())
 
 
 def _replaced(source: str, change: Change | FunctionInDatabase) -> str:

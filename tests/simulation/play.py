@@ -14,6 +14,8 @@ from tests.simulation.world import World
 if TYPE_CHECKING:
     from collections import Counter
 
+    from tests.simulation.ports import Connections
+
 DAY_S: Final = 86_400.0
 _SETTLES_S: Final = 3600.0
 _AFTER_CLOCKS_JUMPED_S: Final = 3 * 3600.0
@@ -33,10 +35,10 @@ class Outcome:
     trace: tuple[str, ...]
 
 
-def play(seed: int, url: str, *, measure: float = 1.0) -> Outcome:
+def play(seed: int, connections: Connections, *, measure: float = 1.0) -> Outcome:
     """Play a seed on an empty, migrated database, with trouble in that measure."""
     simulation = Simulation(seed)
-    world = World(simulation, url)
+    world = World(simulation, connections)
     try:
         clients = Clients(world)
         trouble = Trouble(world, clients, measure)
@@ -48,7 +50,6 @@ def play(seed: int, url: str, *, measure: float = 1.0) -> Outcome:
             jobs = conn.execute("SELECT state, count(*) FROM jobs GROUP BY 1").fetchall()
     finally:
         simulation.close()
-        world.connections.close()
     return Outcome(
         seed,
         tuple(findings),

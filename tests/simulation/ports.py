@@ -238,10 +238,17 @@ class Database:
             conn.database, conn.lost = self, False
             try:
                 row = conn.execute("SELECT pg_try_advisory_lock(%s)", (lock,)).fetchone()
-                yield conn if row and row[0] else None
+                if not (row and row[0]):
+                    conn.database = None
+                    yield None
+                    return
+                try:
+                    yield conn
+                finally:
+                    conn.database = None
+                    conn.execute("SELECT pg_advisory_unlock_all()")
             finally:
                 conn.database = None
-                conn.execute("SELECT pg_advisory_unlock_all()")
 
     def before_statement(self, conn: LockedConnection) -> None:
         """What may happen before a statement that is a transaction of its own."""
@@ -306,7 +313,7 @@ class LockedConnection(Connection[tuple[Any, ...]]):
 
 
 class Connections:
-    """Real connections to the database of one run, lent out again and again."""
+    """Real connections to one database, lent out again and again, to one run after another."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -344,6 +351,14 @@ class Connections:
             if conn.database is not None and not conn.lost:
                 conn.lost = True
                 Connection.execute(conn, "SELECT pg_advisory_unlock_all()")
+
+    def come_home(self) -> None:
+        """Be as new for the next run. Raises `ValueError` if the last one still has some."""
+        if len(self._free) < len(self._all):
+            raise ValueError(f"{len(self._all) - len(self._free)} connections are still lent out")
+        self.away = False
+        for conn in self._all:
+            conn.afterwards = []
 
     def close(self) -> None:
         """Close all of them."""

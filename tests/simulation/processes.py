@@ -53,7 +53,6 @@ SLOTS: Final = {
     OperationName.INPAINT: 1,
     OperationName.IDENTITY: 2,
 }
-STANDBY_S: Final = 2.0
 _JUDGE_IDLES: Final = 4
 """How many times as long as others it waits: each of its turns asks much of the database."""
 _STAGES: Final = ("intake", "admission", "results", "billing", "problems")
@@ -170,7 +169,7 @@ class Streams:
                     while conn is not None:
                         if not task.step(conn):
                             self._time.sleep(self._world.idle_s() * idle)
-                self._time.sleep(STANDBY_S)
+                self._time.sleep(self._world.standby_s())
             except WORLD_ERRORS:
                 self._time.sleep(1.0)
 

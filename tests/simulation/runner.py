@@ -1,17 +1,19 @@
-"""Many runs, each on a database of its own, shared out among processes."""
+"""Many runs, shared out among processes, of which each has a database of its own."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
+from multiprocessing.util import Finalize
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from infra.stack.isolation import make_template, own_database
+from infra.stack.isolation import make_template
+from tests.simulation.ground import Ground, ground
 from tests.simulation.mutants import MUTANTS, mutated
 from tests.simulation.play import Outcome, play
 
@@ -27,20 +29,17 @@ HARSH: Final = 5.0
 class Runner:
     """Plays seeds on a stack's Postgres."""
 
-    def __init__(self, settings: Settings, template: str, pool: ProcessPoolExecutor) -> None:
-        self._settings = settings
-        self._template = template
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
     def outcomes(self, seeds: Iterable[int], *, mutant: int | None = None) -> Iterator[Outcome]:
         """Play seeds, perhaps of a mutant; yield what they came to, in their order."""
         measure = 1.0 if mutant is None else HARSH
-        play_one = partial(_play, self._settings, self._template, mutant, measure)
-        return self._pool.map(play_one, seeds)
+        return self._pool.map(partial(_play, mutant, measure), seeds)
 
     def hunts(self, mutants: Iterable[int], *, seeds: int) -> Iterator[Outcome]:
         """Play each mutant (by its place) until a seed finds it, or `seeds` did not."""
-        return self._pool.map(partial(_hunt, self._settings, self._template, seeds), mutants)
+        return self._pool.map(partial(_hunt, seeds), mutants)
 
 
 @contextmanager
@@ -53,9 +52,10 @@ def runner(settings: Settings, *, processes: int | None = None) -> Iterator[Runn
         with ProcessPoolExecutor(
             processes or os.cpu_count(),
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=_be_quiet,
+            initializer=_begin,
+            initargs=(settings, make_template(settings)),
         ) as pool:
-            yield Runner(settings, make_template(settings), pool)
+            yield Runner(pool)
     finally:
         if before is None:
             del os.environ["PYTHONHASHSEED"]
@@ -63,23 +63,30 @@ def runner(settings: Settings, *, processes: int | None = None) -> Iterator[Runn
             os.environ["PYTHONHASHSEED"] = before
 
 
-def _be_quiet() -> None:
-    """Say nothing of the thousands of faults that are waited out."""
+def _begin(settings: Settings, template: str) -> None:
+    """Make this process ready to play, on a ground that goes with it."""
+    # Say nothing of the thousands of faults that are waited out.
     structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
+    leaving = ExitStack()
+    _grounds.append(leaving.enter_context(ground(settings, template)))
+    Finalize(None, leaving.close, exitpriority=1)
 
 
-def _play(
-    settings: Settings, template: str, mutant: int | None, measure: float, seed: int
-) -> Outcome:
-    with own_database(settings, template) as database:
-        breaking = nullcontext() if mutant is None else mutated(MUTANTS[mutant], database.owner_url)
-        with breaking:
-            return play(seed, database.app_url, measure=measure)
+_grounds: Final[list[Ground]] = []
 
 
-def _hunt(settings: Settings, template: str, seeds: int, mutant: int) -> Outcome:
+def _play(mutant: int | None, measure: float, seed: int) -> Outcome:
+    (own,) = _grounds
+    breaking = nullcontext() if mutant is None else mutated(MUTANTS[mutant], own.owner_url)
+    with breaking:
+        outcome = play(seed, own.connections, measure=measure)
+    own.clear()
+    return outcome
+
+
+def _hunt(seeds: int, mutant: int) -> Outcome:
     for seed in range(seeds):
-        outcome = _play(settings, template, mutant, HARSH, seed)
+        outcome = _play(mutant, HARSH, seed)
         if outcome.findings:
             break
     return outcome

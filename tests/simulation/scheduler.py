@@ -191,7 +191,12 @@ class Simulation:
                 raise SimulationStuckError("no fibre is left")
             if self.turns > limit:
                 raise SimulationStuckError(f"{turns} turns, and no end")
-            ready = [fibre for fibre in self._fibres if fibre.ready_at <= self.elapsed]
+            now = self.elapsed
+            ready = [
+                fibre
+                for fibre in self._fibres
+                if fibre.wake_at <= now and fibre.process.frozen_until <= now
+            ]
             if not ready:
                 self.elapsed = min(fibre.ready_at for fibre in self._fibres)
                 if self.elapsed > deadline:

@@ -11,7 +11,6 @@ from infra.kafka import Message
 from infra.kafka_lag import WORKERS
 from schemas import topics
 from tests.simulation.kafka_model import Broker
-from tests.simulation.ports import Connections
 from tests.simulation.processes import Streams, WorkerProcess, group_of
 from tests.simulation.scheduler import Chances, Process
 from tests.simulation.store_model import ModelStore
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.stored_objects import ObjectInfo
-    from tests.simulation.ports import LockedConnection
+    from tests.simulation.ports import Connections, LockedConnection
     from tests.simulation.scheduler import Simulation
 
 _KINDS: Final = {"streams": Streams, "worker": WorkerProcess}
@@ -41,11 +40,11 @@ class World:
     Kafka, `started` the (job, attempt) that a worker began to work on; all in order.
     """
 
-    def __init__(self, simulation: Simulation, url: str) -> None:
+    def __init__(self, simulation: Simulation, connections: Connections) -> None:
         self.simulation = simulation
         self.broker = Broker(lambda: simulation.elapsed)
         self.store = ModelStore(simulation.now, on_put=self._announce)
-        self.connections = Connections(url)
+        self.connections = connections
         self.store_away = False
         self.calm = False
         self.put: list[tuple[str, str]] = []
@@ -83,6 +82,10 @@ class World:
     def idle_s(self) -> float:
         """Return how long a task waits that found nothing to do."""
         return self.simulation.random.random() * (30.0 if self.calm else 2.0)
+
+    def standby_s(self) -> float:
+        """Return how long a task waits whose lock another process has."""
+        return 30.0 if self.calm else 2.0
 
     def calm_down(self) -> None:
         """Let no fault happen any more, and mend those that last."""
