@@ -18,7 +18,7 @@ from skimage import data
 from bench.figures import Figure, show
 from processors.engine.device import CPU, use_threads
 from processors.engine.tiled import Engine
-from processors.models.manifest import NETWORKS
+from processors.models.manifest import NETWORKS, NcnnModel
 from processors.models.registry import LoadedNetwork, Registry
 
 _SIDE = 128
@@ -33,7 +33,7 @@ def run(threads: int | None = None) -> Iterator[Figure]:
     registry, engine = Registry(), Engine(CPU)
     pixels = np.ascontiguousarray(data.astronaut()[20 : 20 + _SIDE, 150 : 150 + _SIDE])
     megapixels = _SIDE * _SIDE / 1e6
-    for entry in NETWORKS:
+    for entry in (entry for entry in NETWORKS if entry.name in _ROUNDS):
         network = registry.get(entry.name)
         ours, theirs = _quickest(
             _by_engine(engine, network, pixels),
@@ -63,12 +63,15 @@ def _by_ncnn(
     network: LoadedNetwork, pixels: npt.NDArray[np.uint8], threads: int
 ) -> Callable[[], None]:
     entry = network.entry
-    distribution = importlib.metadata.distribution(entry.distribution)
+    source = entry.source
+    if not isinstance(source, NcnnModel):
+        raise TypeError(f"{entry.name} has no weights for ncnn")
+    distribution = importlib.metadata.distribution(source.distribution)
     net = ncnn.Net()
     net.opt.use_vulkan_compute = False
     net.opt.num_threads = threads
-    net.load_param(str(distribution.locate_file(entry.param.path)))
-    net.load_model(str(distribution.locate_file(entry.weights.path)))
+    net.load_param(str(distribution.locate_file(source.param.path)))
+    net.load_model(str(distribution.locate_file(source.weights.path)))
 
     def enlarge() -> None:
         planes = np.ascontiguousarray((pixels.astype(np.float32) / 255).transpose(2, 0, 1))

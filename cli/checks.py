@@ -1,6 +1,5 @@
 """The checks of `picmend doctor`: each looks at one thing and knows how to mend it."""
 
-import hashlib
 import importlib.metadata
 import shutil
 import sys
@@ -23,7 +22,9 @@ from infra.stack.ports import reserved_block
 from infra.stack.stack import settings_of
 from infra.stack.supervisor import State
 from infra.stack.unprivileged import run_as
-from processors.models.manifest import NETWORKS, WeightFile
+from processors.models.entries import NcnnModel
+from processors.models.files import ModelStatus, statuses
+from processors.models.manifest import NETWORKS
 
 _OLDEST_PYTHON: Final = (3, 11)
 _DISK_GB: Final = 2.0
@@ -93,8 +94,9 @@ def installed_checks() -> tuple[Check, ...]:
 def weight_checks() -> tuple[Check, ...]:
     """Look whether each network's weights are there and are the ones that were tested."""
     return tuple(
-        _weights(network.name, network.distribution, (network.param, network.weights))
-        for network in NETWORKS
+        _weights(status, status.entry.source.distribution)
+        for status in statuses(NETWORKS, models_dir=None)
+        if isinstance(status.entry.source, NcnnModel)
     )
 
 
@@ -168,18 +170,10 @@ def _postgres() -> str:
     return str(binaries)
 
 
-def _weights(network: str, distribution: str, files: tuple[WeightFile, ...]) -> Check:
-    name = f"weights: {network}"
+def _weights(status: ModelStatus, distribution: str) -> Check:
+    name = f"weights: {status.entry.name}"
+    if status.state == "ready":
+        version = importlib.metadata.version(distribution)
+        return Check(name, ok=True, found=f"{distribution} {version}, intact")
     mend = f"run `pip install --force-reinstall {distribution}`"
-    try:
-        installed = importlib.metadata.distribution(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return Check(name, ok=False, found=f"{distribution} is not installed", mend=mend)
-    for file in files:
-        path = Path(str(installed.locate_file(file.path)))
-        if not path.is_file():
-            return Check(name, ok=False, found=f"{path} is missing", mend=mend)
-        with path.open("rb") as opened:
-            if hashlib.file_digest(opened, "sha256").hexdigest() != file.sha256:
-                return Check(name, ok=False, found=f"{path} has another sha256", mend=mend)
-    return Check(name, ok=True, found=f"{distribution} {installed.version}, intact")
+    return Check(name, ok=False, found=status.detail, mend=mend)

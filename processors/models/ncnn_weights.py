@@ -2,9 +2,10 @@
 
 The .param file is text: a magic number, a line of counts, then one layer a line: type, name,
 number of inputs and outputs, their names, and `key=value` parameters. The .bin file holds, in
-the order of the layers, for each Convolution a four-byte tag, the weights (out, in, k, k) as
-fp16 padded to four bytes (tag 0x01306B47) or as fp32 (tag 0), then the bias as fp32; for each
-PReLU its slopes as fp32. See ncnn, docs/developer-guide/param-and-model-file-structure.md.
+the order of the layers, for each Convolution, Deconvolution and InnerProduct a four-byte tag,
+the weights (out, in, k, k) as fp16 padded to four bytes (tag 0x01306B47) or as fp32 (tag 0),
+then the bias as fp32; for each PReLU its slopes as fp32. See ncnn,
+docs/developer-guide/param-and-model-file-structure.md.
 """
 
 from collections.abc import Iterator
@@ -21,13 +22,27 @@ _PARAM_MAGIC = "7767517"
 _TAG_FP16 = 0x01306B47
 _TAG_FP32 = 0
 _WITHOUT_WEIGHTS = frozenset(
-    {"Input", "Split", "Concat", "Eltwise", "BinaryOp", "Interp", "PixelShuffle"}
+    {
+        "BinaryOp",
+        "Concat",
+        "Crop",
+        "Eltwise",
+        "Input",
+        "Interp",
+        "PixelShuffle",
+        "Pooling",
+        "Scale",  # by another layer's output; one with weights of its own is refused below
+        "Split",
+    }
 )
 
 _OUTPUTS = 0
 _KERNEL = 1
 _HAS_BIAS = 5
 _WEIGHT_COUNT = 6
+_DENSE_HAS_BIAS = 1
+_DENSE_WEIGHT_COUNT = 2
+_SCALED_BY_A_LAYER = -233
 
 
 class WeightsMalformed(ModelUnavailable):
@@ -66,8 +81,17 @@ def _tensors(param: str, weights: bytes) -> Iterator[npt.NDArray[np.float32]]:
         match kind:
             case "Convolution":
                 yield from _convolution(settings, reader)
+            case "Deconvolution":
+                filters, *bias = _convolution(settings, reader)
+                # ncnn keeps (out, in, k, k) here too, torch (in, out, k, k).
+                yield np.ascontiguousarray(filters.swapaxes(0, 1))
+                yield from bias
+            case "InnerProduct":
+                yield from _dense(settings, reader)
             case "PReLU":
                 yield reader.floats(settings[_OUTPUTS])
+            case "Scale" if settings[_OUTPUTS] != _SCALED_BY_A_LAYER:
+                raise WeightsMalformed("a Scale layer with weights of its own is not known here")
             case _ if kind not in _WITHOUT_WEIGHTS:
                 raise WeightsMalformed(f"layer type {kind} is not known here")
     if reader.left:
@@ -85,6 +109,15 @@ def _convolution(settings: dict[int, int], reader: "_Reader") -> Iterator[npt.ND
         yield reader.floats(outputs)
 
 
+def _dense(settings: dict[int, int], reader: "_Reader") -> Iterator[npt.NDArray[np.float32]]:
+    outputs, count = settings[_OUTPUTS], settings[_DENSE_WEIGHT_COUNT]
+    if count % outputs:
+        raise WeightsMalformed(f"{count} weights do not make {outputs} rows")
+    yield reader.tagged(count).reshape(outputs, count // outputs)
+    if settings.get(_DENSE_HAS_BIAS):
+        yield reader.floats(outputs)
+
+
 def _layers(param: str) -> Iterator[tuple[str, dict[int, int]]]:
     lines = param.split("\n")
     if lines[0].strip() != _PARAM_MAGIC:
@@ -95,7 +128,11 @@ def _layers(param: str) -> Iterator[tuple[str, dict[int, int]]]:
         kind, _name, inputs, outputs, *rest = line.split()
         pairs = (word.split("=") for word in rest[int(inputs) + int(outputs) :])
         # Arrays (keys below -23300) and fractions carry slopes and scales, never sizes.
-        yield kind, {int(key): int(value) for key, value in pairs if value.isdecimal()}
+        yield kind, {int(key): int(value) for key, value in pairs if _is_whole(value)}
+
+
+def _is_whole(value: str) -> bool:
+    return value.removeprefix("-").isdecimal()
 
 
 class _Reader:

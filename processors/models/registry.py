@@ -1,7 +1,5 @@
 """Networks, loaded once per process when they are first asked for."""
 
-import hashlib
-import importlib.metadata
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +7,15 @@ from pathlib import Path
 from torch import nn
 
 from processors.failures import ModelUnavailable
-from processors.models.manifest import NETWORKS, Architecture, NetworkEntry, WeightFile
+from processors.models.cunet import CUNet
+from processors.models.entries import Architecture, NcnnModel, NetworkEntry, SuppliedFile
+from processors.models.files import ModelStatus, read_verified, statuses
+from processors.models.manifest import NETWORKS
 from processors.models.ncnn_weights import load_ncnn
 from processors.models.rrdbnet import RRDBNet
 from processors.models.srvgg import SRVGGNetCompact
+from processors.models.torch_archive import load_archive
+from processors.models.upconv import Upconv7
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,16 @@ class LoadedNetwork:
 
 
 class Registry:
-    """The networks of a manifest by name. Safe to share between threads."""
+    """The networks of a manifest by name. Safe to share between threads.
 
-    def __init__(self, entries: tuple[NetworkEntry, ...] = NETWORKS) -> None:
+    `models_dir` holds the files that the operator supplies.
+    """
+
+    def __init__(
+        self, entries: tuple[NetworkEntry, ...] = NETWORKS, models_dir: Path | None = None
+    ) -> None:
         self._entries = {entry.name: entry for entry in entries}
+        self._models_dir = models_dir
         self._loaded: dict[str, LoadedNetwork] = {}
         self._lock = threading.Lock()
 
@@ -42,14 +51,18 @@ class Registry:
                 self._loaded[name] = self._load(name)
             return self._loaded[name]
 
+    def statuses(self) -> list[ModelStatus]:
+        """Look at every network's files without loading any."""
+        return statuses(self._entries.values(), self._models_dir)
+
     def check(self) -> None:
-        """Verify the weight files of every network without loading any.
+        """Verify the weights that come with an installed distribution, without loading any.
 
         Raises `ModelUnavailable` for the first that is missing or altered.
         """
-        for entry in self._entries.values():
-            read_verified(entry.distribution, entry.param)
-            read_verified(entry.distribution, entry.weights)
+        for status in self.statuses():
+            if status.state != "ready" and isinstance(status.entry.source, NcnnModel):
+                raise ModelUnavailable(status.detail)
 
     def _load(self, name: str) -> LoadedNetwork:
         entry = self._entries.get(name)
@@ -57,46 +70,28 @@ class Registry:
             raise ModelUnavailable(
                 f"there is no network {name!r}; known are {', '.join(self._entries)}"
             )
-        module = _build(entry.architecture)
-        param = read_verified(entry.distribution, entry.param).decode("ascii")
-        load_ncnn(module, param, read_verified(entry.distribution, entry.weights))
+        module = _built(entry)
+        weights = read_verified(entry, entry.source.weights, self._models_dir)
+        match entry.source:
+            case NcnnModel(param=param):
+                layers = read_verified(entry, param, self._models_dir)
+                load_ncnn(module, layers.decode("ascii"), weights)
+            case SuppliedFile():
+                load_archive(module, weights)
         return LoadedNetwork(entry, module.eval().requires_grad_(requires_grad=False))
 
 
-def read_verified(distribution: str, file: WeightFile) -> bytes:
-    """Return the content of an installed distribution's file.
-
-    Raises `ModelUnavailable` when the distribution or the file is missing, or when the content
-    has another sha256 than the manifest's.
-    """
-    content = _locate(distribution, file.path).read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != file.sha256:
-        raise ModelUnavailable(
-            f"{file.path} has sha256 {digest}, expected {file.sha256}; "
-            f"reinstall {distribution} from the locked requirements"
-        )
-    return content
-
-
-def _locate(distribution: str, path: str) -> Path:
-    try:
-        located = importlib.metadata.distribution(distribution).locate_file(path)
-    except importlib.metadata.PackageNotFoundError as error:
-        raise ModelUnavailable(
-            f"the distribution {distribution} is not installed; run `make install`"
-        ) from error
-    found = Path(str(located))
-    if not found.is_file():
-        raise ModelUnavailable(f"{distribution} has no file {path}; run `make install` again")
-    return found
-
-
-def _build(architecture: Architecture) -> nn.Module:
-    match architecture:
+def _built(entry: NetworkEntry) -> nn.Module:
+    match entry.architecture:
         case Architecture.RRDB_23:
             return RRDBNet(blocks=23)
         case Architecture.RRDB_6:
             return RRDBNet(blocks=6)
         case Architecture.SRVGG_16:
-            return SRVGGNetCompact(convolutions=16)
+            return SRVGGNetCompact(convolutions=16, scale=entry.scale)
+        case Architecture.SRVGG_32:
+            return SRVGGNetCompact(convolutions=32, scale=entry.scale)
+        case Architecture.UPCONV_7:
+            return Upconv7()
+        case Architecture.CUNET:
+            return CUNet(entry.scale)

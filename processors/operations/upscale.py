@@ -58,7 +58,7 @@ class Upscale:
         return Restored(
             replace(image, pixels=pixels, alpha=alpha),
             Report(
-                models=(Used(network.entry.name, network.entry.weights.sha256),),
+                models=(Used(network.entry.name, network.entry.sha256),),
                 input_size=(image.width, image.height),
                 output_size=(pixels.shape[1], pixels.shape[0]),
                 tiles=enlarged.tiles,

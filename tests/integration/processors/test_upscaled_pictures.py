@@ -116,7 +116,7 @@ def test_the_report_names_the_weights_and_the_time(restorer: Restorer) -> None:
 
     entry = next(entry for entry in NETWORKS if entry.name == report.model)
     assert report.model == "realesr-animevideov3"
-    assert report.weights_sha256 == entry.weights.sha256
+    assert report.weights_sha256 == entry.sha256
     assert report.tiles == 1
     assert [phase.name for phase in report.phases] == ["load", "network", "colour"]
     assert all(phase.milliseconds >= 0 for phase in report.phases)

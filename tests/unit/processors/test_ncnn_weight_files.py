@@ -54,6 +54,25 @@ def test_tensors_land_where_they_belong(tag: int) -> None:
     assert state["2.bias"].tolist() == [1, 2, 3]
 
 
+def test_what_ncnn_lays_out_otherwise_than_torch_is_turned() -> None:
+    param = """7767517
+2 2
+Deconvolution up    1 1 a b 0=2 1=1 5=1 6=6
+InnerProduct  dense 1 1 b c 0=2 1=1 2=4
+"""
+    up = struct.pack("<I", 0) + floats(*range(6)) + floats(0.5, -0.5)
+    dense = struct.pack("<I", FP16) + np.arange(4, dtype="<f2").tobytes() + floats(7, 8)
+    loaded = nn.Sequential(nn.ConvTranspose2d(3, 2, 1), nn.Linear(2, 2))
+
+    load_ncnn(loaded, param, up + dense)
+
+    state = loaded.state_dict()
+    assert state["0.weight"].squeeze().tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert state["0.bias"].tolist() == [0.5, -0.5]
+    assert state["1.weight"].tolist() == [[0, 1], [2, 3]]
+    assert state["1.bias"].tolist() == [7, 8]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -77,8 +96,10 @@ def test_weights_of_another_network_are_refused() -> None:
 
 
 def test_a_layer_that_may_carry_weights_unknown_here_is_refused() -> None:
-    with pytest.raises(WeightsMalformed, match="Deconvolution"):
-        load_ncnn(network(), PARAM.replace("PReLU    ", "Deconvolution"), weights())
+    with pytest.raises(WeightsMalformed, match="BatchNorm"):
+        load_ncnn(network(), PARAM.replace("PReLU    ", "BatchNorm"), weights())
+    with pytest.raises(WeightsMalformed, match="Scale"):
+        load_ncnn(network(), PARAM.replace("PReLU    ", "Scale"), weights())
 
 
 def test_a_refused_file_leaves_the_network_as_it_was() -> None:

@@ -2,14 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from processors.failures import ModelUnavailable
-from processors.models.manifest import NETWORKS
+from processors.models.manifest import NETWORKS, NcnnModel
 from processors.models.registry import Registry
 
 FAST = next(entry for entry in NETWORKS if entry.name == "realesr-animevideov3")
+FILES = cast("NcnnModel", FAST.source)
 
 
 def test_threads_that_ask_at_once_share_one_network() -> None:
@@ -26,20 +28,25 @@ def test_every_weight_file_of_the_manifest_is_installed_and_whole() -> None:
 
 
 def test_altered_weights_are_refused_with_both_digests() -> None:
-    altered = replace(FAST, weights=replace(FAST.weights, sha256="0" * 64))
+    altered = replace(FAST, source=replace(FILES, weights=replace(FILES.weights, sha256="0" * 64)))
 
-    with pytest.raises(ModelUnavailable, match=rf"{FAST.weights.sha256}, expected 0000"):
+    with pytest.raises(ModelUnavailable, match=rf"{FAST.sha256}, expected 0000"):
         Registry((altered,)).get(FAST.name)
+    with pytest.raises(ModelUnavailable, match=rf"{FAST.sha256}, expected 0000"):
+        Registry((altered,)).check()
+    (status,) = Registry((altered,)).statuses()
+    assert status.state == "altered"
 
 
 def test_a_missing_file_or_distribution_says_how_to_mend_it() -> None:
-    gone = replace(FAST, param=replace(FAST.param, path="nowhere.param"))
+    gone = replace(FAST, source=replace(FILES, param=replace(FILES.param, path="nowhere.param")))
     with pytest.raises(ModelUnavailable, match=r"no file nowhere\.param; run `make install`"):
         Registry((gone,)).get(FAST.name)
 
-    uninstalled = replace(FAST, distribution="picmend-weights-of-nobody")
+    uninstalled = replace(FAST, source=replace(FILES, distribution="picmend-weights-of-nobody"))
     with pytest.raises(ModelUnavailable, match="not installed; run `make install`"):
         Registry((uninstalled,)).get(FAST.name)
+    assert [status.state for status in Registry((gone,)).statuses()] == ["missing"]
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
