@@ -1,7 +1,8 @@
 """A filter of system calls for a process that only computes.
 
-Refuses, with EPERM, what code that took over a decoder would want: sockets, other programs,
-other processes and threads. Everything else stays allowed, so that the filter does not depend on
+Refuses, with EPERM, what code that took over a decoder would want: sockets, other programs and
+other processes. Threads of its own stay allowed: libde265 decodes on one, and ends the process
+where it cannot have it. Everything else stays allowed too, so that the filter does not depend on
 what the interpreter or a C library happens to call. See Linux,
 Documentation/userspace-api/seccomp_filter.
 """
@@ -19,13 +20,17 @@ _SECCOMP_MODE_FILTER = 2
 _LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
 _JUMP_IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 _JUMP_IF_AT_LEAST = 0x35  # BPF_JMP | BPF_JGE | BPF_K
+_JUMP_IF_ANY_BIT = 0x45  # BPF_JMP | BPF_JSET | BPF_K
 _RETURN = 0x06  # BPF_RET | BPF_K
 _ALLOW = 0x7FFF0000
 _REFUSE = 0x00050000 | errno.EPERM
+_DENY_THAT_IT_EXISTS = 0x00050000 | errno.ENOSYS
 _KILL = 0x80000000
 
 _NUMBER_AT = 0
 _ARCHITECTURE_AT = 4
+_FIRST_ARGUMENT_AT = 16
+_CLONE_THREAD = 0x10000
 _X32_CALLS = 0x40000000
 
 _X86_64 = 0xC000003E
@@ -115,11 +120,8 @@ def refuse_other_processes() -> bool:
 
 
 def _filter(architecture: int, calls: dict[str, int]) -> bytes:
-    count = len(calls)
-    refused = [
-        _instruction(_JUMP_IF_EQUAL, number, count - index, 0)
-        for index, number in enumerate(sorted(calls.values()))
-    ]
+    refused = sorted(set(calls.values()) - {calls["clone"], calls["clone3"]})
+    count = len(refused)
     return b"".join(
         [
             _instruction(_LOAD, _ARCHITECTURE_AT),
@@ -127,8 +129,20 @@ def _filter(architecture: int, calls: dict[str, int]) -> bytes:
             _instruction(_RETURN, _KILL),
             _instruction(_LOAD, _NUMBER_AT),
             # The x32 calls of x86-64 are the same calls under other numbers.
-            _instruction(_JUMP_IF_AT_LEAST, _X32_CALLS, count + 1, 0),
-            *refused,
+            _instruction(_JUMP_IF_AT_LEAST, _X32_CALLS, count + 3, 0),
+            # What clone3 is asked for lies in memory, where a filter cannot look; without it,
+            # the C library asks clone.
+            _instruction(_JUMP_IF_EQUAL, calls["clone3"], count + 3, 0),
+            _instruction(_JUMP_IF_EQUAL, calls["clone"], count + 3, 0),
+            *(
+                _instruction(_JUMP_IF_EQUAL, number, count - index, 0)
+                for index, number in enumerate(refused)
+            ),
+            _instruction(_RETURN, _ALLOW),
+            _instruction(_RETURN, _REFUSE),
+            _instruction(_RETURN, _DENY_THAT_IT_EXISTS),
+            _instruction(_LOAD, _FIRST_ARGUMENT_AT),
+            _instruction(_JUMP_IF_ANY_BIT, _CLONE_THREAD, 0, 1),
             _instruction(_RETURN, _ALLOW),
             _instruction(_RETURN, _REFUSE),
         ]

@@ -10,7 +10,7 @@ ATTEMPTS = {
     "fork": "import os; os._exit(0) if os.fork() == 0 else None",
     "program": "import os; os.execv('/bin/true', ['true'])",
     "kill": "import os; os.kill(os.getppid(), 0)",
-    "thread": "import _thread; _thread.start_new_thread(print, ())",
+    "spawn": "import subprocess; subprocess.run(['/bin/true'])",
 }
 CONFINED = """
 import sys
@@ -37,8 +37,15 @@ def test_the_attempt_is_refused(attempt: str) -> None:
     assert result.returncode == 1, result.stderr
 
 
-def test_computing_goes_on_under_the_filter() -> None:
-    work = "import json, zlib; assert zlib.decompress(zlib.compress(b'a' * 9)) == b'a' * 9"
+@pytest.mark.parametrize(
+    "work",
+    [
+        "import json, zlib; assert zlib.decompress(zlib.compress(b'a' * 9)) == b'a' * 9",
+        "import threading as t; o = t.Thread(target=print); o.start(); o.join()",
+    ],
+    ids=["computing", "a thread of its own"],
+)
+def test_work_goes_on_under_the_filter(work: str) -> None:
 
     result = subprocess.run(  # noqa: S603 (the arguments stand above)
         [sys.executable, "-c", CONFINED, work], check=False, capture_output=True
