@@ -182,7 +182,7 @@ class IdentityParameters(_Parameters):
     operation: Literal["identity"] = "identity"
 
 
-Parameters = Annotated[
+PictureOperation = (
     UpscaleParameters
     | RestoreParameters
     | InpaintParameters
@@ -191,7 +191,11 @@ Parameters = Annotated[
     | EnhanceParameters
     | FacesParameters
     | ColouriseParameters
-    | IdentityParameters,
+)
+"""The parameters of what decodes, restores and encodes a picture: all but `identity`."""
+
+Parameters = Annotated[
+    PictureOperation | IdentityParameters,
     Field(discriminator="operation"),
 ]
 

@@ -26,11 +26,14 @@ from processors.images.decoder import Decoder
 from processors.images.encode import EXTENSIONS, MEDIA_TYPES, encode
 from processors.images.errors import DecodeLimitReached
 from processors.images.image import Image
+from processors.images.provenance import AigcLabel
 from processors.operations import Report, Restorer
+from processors.operations.marking import made_by
 from processors.worker.leases import Lease, Leases
 from schemas.errors import ErrorCode
 from schemas.events import ModelUsed, StoredResult, WorkReport
-from schemas.operations import IdentityParameters, ImageFormat, Parameters, output_format
+from schemas.operations import IdentityParameters, ImageFormat, PictureOperation, output_format
+from schemas.warnings import Warned
 
 PATIENCE_S: Final = 600.0
 """How long an attempt waits for an object store that is away, before it lets go of its lease."""
@@ -111,6 +114,7 @@ class Executor:
         time: Time,
         *,
         max_bytes: int,
+        aigc_producer: str | None = None,
     ) -> None:
         self._store = store
         self._leases = leases
@@ -118,6 +122,7 @@ class Executor:
         self._restorer = restorer
         self._time = time
         self._max_bytes = max_bytes
+        self._aigc_producer = aigc_producer
 
     def run(self, lease: Lease) -> Outcome:
         """Carry an attempt through and return what came of it.
@@ -158,7 +163,7 @@ class Executor:
         report = WorkReport(phases_ms=timer.phases_ms)
         return self._store_result(lease, _File(data, form, header.width, header.height), report)
 
-    def _restore(self, lease: Lease, parameters: Parameters) -> Outcome:
+    def _restore(self, lease: Lease, parameters: PictureOperation) -> Outcome:
         job, timer = lease.job, _Timer()
         with timer.phase("fetch", lease):
             data = self._fetch_source(lease)
@@ -183,9 +188,22 @@ class Executor:
         done = restored.image
         form = output_format(parameters, image.source_format, has_alpha=done.alpha is not None)
         with timer.phase("encode", lease):
-            body = encode(done, form)
-        file = _File(body, form, done.width, done.height)
-        return self._store_result(lease, file, _work_report(restored.report, timer))
+            encoded = encode(
+                done,
+                form,
+                parameters,
+                made_by=made_by(parameters.operation, restored.report, self._label(job)),
+                before_attempt=lambda: _go_on(lease),
+            )
+        file = _File(encoded.body, form, done.width, done.height)
+        warnings = (*image.warnings, *restored.report.warnings, *encoded.warnings)
+        report = _work_report(restored.report, timer, warnings)
+        return self._store_result(lease, file, report)
+
+    def _label(self, job: Job) -> AigcLabel | None:
+        if self._aigc_producer is None:
+            return None
+        return AigcLabel(self._aigc_producer, job.id)
 
     def _decode(self, data: bytes, lease: Lease) -> Image:
         try:
@@ -264,7 +282,13 @@ def _must_be_as_admitted(job: Job, image: Image) -> None:
         )
 
 
-def _work_report(report: Report, timer: _Timer) -> WorkReport:
+def _go_on(lease: Lease) -> None:
+    if lease.should_stop():
+        raise Cancelled
+    lease.progress()
+
+
+def _work_report(report: Report, timer: _Timer, warnings: tuple[Warned, ...]) -> WorkReport:
     last = report.models[-1] if report.models else None
     return WorkReport(
         model=last.name if last else None,
@@ -276,5 +300,5 @@ def _work_report(report: Report, timer: _Timer) -> WorkReport:
         precision=report.precision,
         device=report.device,
         phases_ms=timer.phases_ms,
-        warnings=list(report.warnings),
+        warnings=list(dict.fromkeys(warnings)),
     )
