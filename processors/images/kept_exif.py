@@ -39,7 +39,11 @@ _ABOUT_THE_PICTURE: Final = frozenset(
     {_DESCRIPTION, _MAKE, _MODEL, _SOFTWARE, _DATE_TIME, _ARTIST, _COPYRIGHT}
 )
 _MAKER_NOTE, _WIDTH, _HEIGHT, _INTEROPERABILITY, _GPS = 0x927C, 0xA002, 0xA003, 0xA005, 0x8825
-_NOT_OF_THE_EXPOSURE: Final = frozenset({_MAKER_NOTE, _WIDTH, _HEIGHT, _INTEROPERABILITY, _GPS})
+# The first tag of an exposure's directory; those of a place begin at 0.
+_EXPOSURE_TIME: Final = 0x829A
+_NOT_OF_THE_EXPOSURE: Final = frozenset(
+    {_EXIF_IFD, _GPS, _MAKER_NOTE, _WIDTH, _HEIGHT, _INTEROPERABILITY}
+)
 
 
 class DamagedExifError(ValueError):
@@ -98,8 +102,12 @@ def _read(block: bytes) -> tuple[list[_Entry], list[_Entry]]:
             exposure = _directory(block, order, int.from_bytes(entry.data, "little"))
     return (
         [entry for entry in entries if entry.tag in _ABOUT_THE_PICTURE],
-        [entry for entry in exposure if entry.tag not in _NOT_OF_THE_EXPOSURE],
+        [entry for entry in exposure if _is_of_the_exposure(entry.tag)],
     )
+
+
+def _is_of_the_exposure(tag: int) -> bool:
+    return tag >= _EXPOSURE_TIME and tag not in _NOT_OF_THE_EXPOSURE
 
 
 def _directory(block: bytes, order: str, at: int) -> list[_Entry]:
