@@ -136,9 +136,6 @@ def _from_record(record: _Record) -> ObjectCreated:
     except UnicodeDecodeError as error:
         raise UnreadableObjectEvent(f"key {announced.key!r} is not UTF-8") from error
     version = announced.version_id
-    time = record.event_time
-    if time is not None:
-        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     return _checked(
         ObjectCreated(
             bucket=record.s3.bucket.name,
@@ -146,9 +143,17 @@ def _from_record(record: _Record) -> ObjectCreated:
             etag=announced.e_tag.strip('"'),
             size=announced.size,
             version_id=None if version in ("", _NULL_VERSION) else version,
-            event_time=time,
+            event_time=_in_utc(record.event_time) if record.event_time else None,
         )
     )
+
+
+def _in_utc(time: datetime) -> datetime | None:
+    """Return a time in UTC, which it is if it names no zone; None where there it is of no year."""
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 @dataclass(slots=True)

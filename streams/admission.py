@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from domain.admission.windows import countable
 from domain.jobs.model import Header, Job, StoredObject
 from domain.pipeline.decide import Rejected, decide_batch
 from domain.pipeline.resolve import Candidate, ClockWindow, SourceProblem
@@ -85,7 +86,7 @@ def candidate_of(request: JobRequested) -> Candidate:
             else None
         ),
         facts=_facts(request),
-        requested_at=request.uploaded_at,
+        requested_at=countable(request.uploaded_at),
         listed=request.found_by == "reconciler",
     )
 

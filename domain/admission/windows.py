@@ -12,6 +12,10 @@ from zoneinfo import ZoneInfo, available_timezones
 _LARGEST_SKIP: Final = timedelta(hours=25)
 """No clock was ever put forward by more: some islands left out a day."""
 
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9990, 1, 1, tzinfo=UTC)
+"""Between them every window around an instant has its ends in the range of dates."""
+
 
 class TimeZoneUnknownError(ValueError):
     """No time zone has this name."""
@@ -27,6 +31,14 @@ def zone(name: str) -> ZoneInfo:
     if name not in available_timezones():
         raise TimeZoneUnknownError(name)
     return ZoneInfo(name)
+
+
+def countable(at: datetime) -> datetime:
+    """Return an instant (aware) by which can be counted: itself, or the nearest that can be.
+
+    A store that does not know when something came may say the year 1.
+    """
+    return min(max(at, EARLIEST), LATEST)
 
 
 def local_day(at: datetime, zone_name: str) -> date:

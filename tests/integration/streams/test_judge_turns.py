@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -11,8 +11,11 @@ from prometheus_client import REGISTRY
 
 from domain.admission import facts_store
 from domain.admission.facts import KEPT, Facts, Source, Subject, SubjectKind, bucket_of
+from schemas.errors import ErrorCode
+from schemas.states import JobState
+from streams.admission import Admission
 from streams.judge import Judge
-from tests.integration.streams.streams_world import World
+from tests.integration.streams.streams_world import LIFETIME, World
 
 
 @pytest.fixture
@@ -88,3 +91,27 @@ def test_facts_and_sightings_are_kept_for_ninety_days(
     while judge.step(conn):
         pass
     assert (world.count("facts"), world.count("sightings")) == (1, 1)
+
+
+@pytest.mark.parametrize("found_by", ["event", "reconciler"])
+@pytest.mark.parametrize(
+    "dated", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)], ids=str
+)
+def test_an_upload_that_its_store_dates_absurdly_is_decided_and_judged_as_any_other(
+    world: World, conn: psycopg.Connection, dated: datetime, found_by: str
+) -> None:
+    account = world.account()
+    asked = world.request(account, "photo").model_copy(
+        update={"uploaded_at": dated, "found_by": found_by}
+    )
+
+    Admission(world.pool, world.clock, LIFETIME).step([asked])
+    Judge(world.clock).step(conn)
+
+    job = world.job(asked.job_id)
+    if found_by == "reconciler":
+        assert job.state is JobState.QUEUED
+        assert job.quota_day is not None
+    else:
+        assert (job.state, job.code) == (JobState.REJECTED, ErrorCode.CLOCK_SKEW)
+    assert world.count("facts_touched") == 0

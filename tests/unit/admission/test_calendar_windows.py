@@ -9,7 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.admission.windows import (
+    EARLIEST,
+    LATEST,
     TimeZoneUnknownError,
+    countable,
     day_after,
     local_day,
     month_after,
@@ -204,3 +207,16 @@ def test_the_day_behind_28_february_is_the_29th_in_leap_years_alone() -> None:
 def test_a_zone_that_is_none_is_named(name: str) -> None:
     with pytest.raises(TimeZoneUnknownError, match="Asia/Shanghai"):
         zone(name)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), zones)
+@example(datetime.min.replace(tzinfo=UTC), "America/New_York")
+@example(datetime.max.replace(tzinfo=UTC), "Asia/Shanghai")
+def test_whatever_a_store_says_there_is_a_day_and_a_month_by_which_it_is_counted(
+    said: datetime, name: str
+) -> None:
+    at = countable(said)
+
+    assert (at == said) == (EARLIEST <= said <= LATEST)
+    day = local_day(at, name)
+    assert at < day_after(day, name) <= month_after(day, name)

@@ -79,6 +79,12 @@ def test_all_records_of_one_message_are_returned() -> None:
     assert keys == ["in/acc_1/x4/a b+c.png", "in/b.png"]
 
 
+@pytest.mark.parametrize("said", ["0001-01-01T00:00:00+08:00", "9999-12-31T23:59:59-08:00"])
+def test_a_time_that_is_of_no_year_in_utc_is_none(said: str) -> None:
+    message = aws().replace(b"2026-11-22T20:00:43.671Z", said.encode())
+    assert only(None, message).event_time is None
+
+
 def test_the_version_null_is_no_version() -> None:
     assert only(None, aws(versionId="null")).version_id is None
     assert only(PATH, created(entry(version="null"))).version_id is None
