@@ -1,17 +1,28 @@
 """One door to every operation."""
 
 import functools
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from processors.engine.tiled import Engine, Progress, ShouldStop
 from processors.images.image import Image
 from processors.models.registry import Registry
+from processors.operations.enhance import Enhance
 from processors.operations.inpaint import Inpaint
+from processors.operations.restore import Restore
 from processors.operations.result import Restored
+from processors.operations.tone import Tone
 from processors.operations.upscale import Upscale
 from processors.sandbox.sandbox import Sandbox, SandboxLimits
-from schemas.operations import InpaintParameters, Parameters, UpscaleParameters
+from schemas.operations import (
+    EnhanceParameters,
+    InpaintParameters,
+    Parameters,
+    RestoreParameters,
+    ToneParameters,
+    UpscaleParameters,
+)
 
 
 class Restorer:
@@ -26,6 +37,8 @@ class Restorer:
         self.engine = engine or Engine()
         self._filler = Sandbox("processors.engine.fill_child", SandboxLimits())
         self._upscale = Upscale(self.registry, self.engine)
+        self._restore = Restore(self.registry, self.engine)
+        self._tone = Tone()
         self._inpaint = Inpaint(self._filler)
 
     def __enter__(self) -> Self:
@@ -61,15 +74,18 @@ class Restorer:
         """
         match parameters:
             case UpscaleParameters():
-                return self._upscale.run(
-                    image, parameters, progress=progress, should_stop=should_stop
-                )
+                run = partial(self._upscale.run, image, parameters, mask)
+            case RestoreParameters():
+                run = partial(self._restore.run, image, parameters, mask)
             case InpaintParameters():
-                return self._inpaint.run(
-                    image, parameters, mask, progress=progress, should_stop=should_stop
-                )
+                run = partial(self._inpaint.run, image, parameters, mask)
+            case ToneParameters():
+                run = partial(self._tone.run, image, parameters, mask)
+            case EnhanceParameters():
+                run = partial(Enhance(self.restore).run, image, parameters, mask)
             case _:
                 raise ValueError(f"{parameters.operation} restores nothing")
+        return run(progress=progress, should_stop=should_stop)
 
 
 @functools.cache
