@@ -1,0 +1,158 @@
+"""The engine for Python programs: read a picture, restore it, write it.
+
+    import processors
+
+    picture = processors.read("old.jpg")
+    result = processors.restore(picture, "upscale", factor=2)
+    processors.write(result, "new.png")
+
+Needs no server. Pictures are decoded in a confined process of their own, which starts with the
+first one; networks are loaded when they are first needed and stay. All of it may be called from
+several threads.
+"""
+
+import atexit
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from processors.engine.tiled import Progress, ShouldStop
+from processors.images.decoder import Decoder
+from processors.images.encode import Encoded, encode
+from processors.images.image import Image
+from processors.images.provenance import AigcLabel
+from processors.models.registry import Registry
+from processors.operations.marking import made_by
+from processors.operations.restorer import Restorer
+from processors.operations.result import Report
+from processors.whole_files import write_whole
+from schemas.operations import (
+    WRITTEN,
+    IdentityParameters,
+    ImageFormat,
+    PictureOperation,
+    PictureParameters,
+    output_format,
+    parse_parameters,
+)
+from schemas.warnings import Warned
+
+SUFFIXES: Final = {f".{form.extension}": form for form in sorted(WRITTEN)} | {
+    ".jpeg": ImageFormat.JPEG,
+    ".tif": ImageFormat.TIFF,
+}
+"""Which format is written into a file whose name ends so, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A restored picture: what came out, from what, how, and what was asked for."""
+
+    image: Image
+    source: Image
+    report: Report
+    parameters: PictureOperation
+
+    @property
+    def warnings(self) -> tuple[Warned, ...]:
+        """What there is to know of reading and restoring, each once."""
+        return tuple(dict.fromkeys((*self.source.warnings, *self.report.warnings)))
+
+    @property
+    def format(self) -> ImageFormat:
+        """The format that it is written in where no other is asked for."""
+        return output_format(
+            self.parameters, self.source.source_format, has_alpha=self.image.alpha is not None
+        )
+
+
+def read(source: str | os.PathLike[str] | bytes) -> Image:
+    """Return the picture in a file, given by its path or as its bytes.
+
+    The format is told by the content: JPEG, PNG, WebP, AVIF, TIFF, HEIC, GIF or BMP. Raises a
+    kind of `processors.images.errors.ImageRefused`, or `OSError` when there is no such file.
+    """
+    return _decoder().decode(source if isinstance(source, bytes) else Path(source).read_bytes())
+
+
+def restore(
+    image: Image,
+    operation: str,
+    *,
+    mask: Image | None = None,
+    progress: Progress = lambda _done, _total: None,
+    should_stop: ShouldStop = lambda: False,
+    **parameters: object,
+) -> Result:
+    """Return `image` restored by `operation`, with `parameters` as in `schemas.operations`.
+
+    `progress(done, total)` is called after each tile, `should_stop()` before it. Raises
+    `pydantic.ValidationError`, a `ValueError`, which names the wrong parameter;
+    `processors.engine.tiled.Cancelled` once `should_stop()` is true; a kind of
+    `processors.failures.ProcessingFailure` when it cannot be done.
+    """
+    asked = parse_parameters(operation, parameters)
+    match asked:
+        case IdentityParameters():
+            raise ValueError("identity copies a file as it is; there is nothing to restore")
+        case _:
+            restored = _restorer().restore(
+                asked, image, mask, progress=progress, should_stop=should_stop
+            )
+            return Result(restored.image, image, restored.report, asked)
+
+
+def encoded(
+    result: Result,
+    form: ImageFormat,
+    how: PictureParameters | None = None,
+    *,
+    aigc: AigcLabel | None = None,
+) -> Encoded:
+    """Return the file of a result; `how` is by default what was asked for with the operation."""
+    origin = made_by(result.parameters.operation, result.report, aigc)
+    return encode(result.image, form, how or result.parameters, made_by=origin)
+
+
+def write(
+    result: Result,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    aigc: AigcLabel | None = None,
+    **how: object,
+) -> tuple[Warned, ...]:
+    """Write a result to a file, and return what there is to know of it.
+
+    The format is that of the name's end (`SUFFIXES`); `how` changes what else was asked for with
+    the operation: quality, subsampling, target_bytes, metadata. The file is there when it is
+    whole. Raises `ValueError` for another end or a wrong parameter, `FileExistsError` unless
+    `overwrite`, `processors.images.errors.ImageTooLarge` when the format holds no sides as long.
+    """
+    target = Path(path)
+    form = SUFFIXES.get(target.suffix.lower())
+    if form is None:
+        raise ValueError(f"{target.name} ends in none of {', '.join(SUFFIXES)}")
+    asked = PictureParameters.model_validate(
+        result.parameters.model_dump(include=set(PictureParameters.model_fields)) | how
+    )
+    file = encoded(result, form, asked, aigc=aigc)
+    write_whole(target, file.body, replace=overwrite)
+    return tuple(dict.fromkeys((*result.warnings, *file.warnings)))
+
+
+@functools.cache
+def _decoder() -> Decoder:
+    decoder = Decoder()
+    atexit.register(decoder.close)
+    return decoder
+
+
+@functools.cache
+def _restorer() -> Restorer:
+    supplied = os.environ.get("PICMEND_MODELS")
+    restorer = Restorer(Registry(models_dir=Path(supplied) if supplied else None))
+    atexit.register(restorer.close)
+    return restorer
