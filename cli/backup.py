@@ -1,4 +1,4 @@
-"""`picmend backup` and `picmend restore`: a copy of what cannot be made again, and its return."""
+"""`picmend backup` and `picmend recover`: a copy of what cannot be made again, and its return."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -75,7 +75,7 @@ def backup(folder: Folder, *, data_dir: DataDir = None, as_json: AsJson = False)
         )
 
 
-def restore(
+def recover(
     folder: Folder,
     *,
     go_on: Annotated[
@@ -129,8 +129,8 @@ def _replay(settings: Settings, made: Manifest, *, force: bool) -> Replayed:
     )
     url = settings.database_url.get_secret_value()
     with (
-        closing(TopicReader(settings.kafka_bootstrap, client_id="picmend-restore")) as reader,
-        open_pool(url, size=2, name="restore") as pool,
+        closing(TopicReader(settings.kafka_bootstrap, client_id="picmend-recover")) as reader,
+        open_pool(url, size=2, name="recover") as pool,
     ):
         lifetime = timedelta(days=settings.job_lifetime_days)
         replay = Replay(pool, reader, _CLOCK, lifetime=lifetime, tell=_tell, force=force)

@@ -36,7 +36,7 @@ ENTRIES: Final = (
     Entry("check", "cli.check:check", "Check that all holds: money, jobs, files, topics."),
     Entry("migrate", "cli.migrate:migrate", "Bring the database and the topics up to date."),
     Entry("backup", "cli.backup:backup", "Back up the database, with what lay around it."),
-    Entry("restore", "cli.backup:restore", "Load a backup, and do again what came since."),
+    Entry("recover", "cli.backup:recover", "Load a backup, and do again what came since."),
     Entry("demo", "cli.demo:demo", "Restore a set of photographs end to end."),
     Entry("upload", "cli.transfer:upload", "Send a folder of photographs."),
     Entry("download", "cli.transfer:download", "Fetch the results."),

@@ -22,13 +22,23 @@ def write_whole(path: Path, body: bytes, *, replace: bool) -> None:
     try:
         if not _linked_when_whole(partial, body):
             partial.write_bytes(body)
-        # A link fails where the name is taken, which a renaming does not.
         if replace:
             partial.replace(path)
         else:
-            path.hardlink_to(partial)
+            _named(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _named(partial: Path, path: Path) -> None:
+    """Give a file its name, by a link: unlike a renaming, it fails where the name is taken."""
+    try:
+        path.hardlink_to(partial)
+    except FileExistsError:
+        raise
+    except OSError:
+        # The file system has no links.
+        partial.rename(path)
 
 
 def _linked_when_whole(path: Path, body: bytes) -> bool:

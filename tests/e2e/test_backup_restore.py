@@ -133,7 +133,7 @@ def start_all(system: Running) -> None:
 
 
 def restore(system: Running, folder: Path, *more: str) -> dict[str, Any]:
-    code, told = picmend(system, "restore", str(folder), "--json", *more)
+    code, told = picmend(system, "recover", str(folder), "--json", *more)
     assert code == 0, told
     report: dict[str, Any] = json.loads(told.splitlines()[-1])
     assert (report["findings"], report["gaps"]) == ([], [])
@@ -227,12 +227,12 @@ def test_an_account_and_a_top_up_that_came_after_the_backup_are_asked_for_before
         stop_all(system)
         customer.conn.close()
         lose_the_database(system)
-        code, told = picmend(system, "restore", str(folder))
+        code, told = picmend(system, "recover", str(folder))
         assert code == 1
         assert "account_unknown" in told
         assert "under its old id" in told
         make_again(system, customer)
-        code, told = picmend(system, "restore", str(folder), "--continue")
+        code, told = picmend(system, "recover", str(folder), "--continue")
         assert code == 1
         assert f"picmend ledger top-up {customer.id}" in told
         assert picmend(system, *top_up)[0] == 0

@@ -86,7 +86,7 @@ def test_a_backup_is_for_its_owner_alone_and_holds_no_secret(
 def test_a_database_that_holds_something_is_not_restored_into(
     settings: Settings, copy: Path, database: Database
 ) -> None:
-    code, told = picmend(settings, database, "restore", str(copy))
+    code, told = picmend(settings, database, "recover", str(copy))
     assert code == 1
     assert "not empty (accounts 1, credentials 1, ledger_accounts 5)" in told
     assert accounts(database) == 1
@@ -96,7 +96,7 @@ def test_a_database_that_a_process_uses_is_not_restored_into(
     settings: Settings, copy: Path, fresh: Database
 ) -> None:
     with psycopg.connect(fresh.app_url, application_name="picmend-api"):
-        code, told = picmend(settings, fresh, "restore", str(copy))
+        code, told = picmend(settings, fresh, "recover", str(copy))
     assert code == 1
     assert "picmend-api" in told
     assert accounts(fresh) == 0
@@ -105,7 +105,7 @@ def test_a_database_that_a_process_uses_is_not_restored_into(
 def test_a_damaged_backup_is_not_restored(settings: Settings, copy: Path, fresh: Database) -> None:
     dump = copy / "database.dump"
     dump.write_bytes(dump.read_bytes()[:-1] + b"?")
-    code, told = picmend(settings, fresh, "restore", str(copy))
+    code, told = picmend(settings, fresh, "recover", str(copy))
     assert code == 1
     assert "not as it was written" in told
     assert accounts(fresh) == 0
