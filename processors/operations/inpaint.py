@@ -6,20 +6,20 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from processors.engine.fill import fill_by_marching
-from processors.engine.regions import Region, plan_regions
-from processors.engine.tiled import Cancelled, Progress, ShouldStop
+from processors.engine.filling import NAMES, Filled, Filling, LearnedFill
+from processors.engine.shapes import covered
+from processors.engine.tiled import Progress, ShouldStop
 from processors.failures import ProcessingFailure
 from processors.images.image import Image
 from processors.operations.result import Report, Restored, Stopwatch, Used
-from processors.sandbox.sandbox import ChildFailed, Sandbox
+from processors.sandbox.sandbox import Sandbox
 from schemas.errors import ErrorCode
 from schemas.operations import InpaintParameters
+from schemas.warnings import Warned
 
 _WHITE = 128
 _OPAQUE = 255
 _LUMA = np.array([299, 587, 114], np.uint32)
-_LARGEST_BY_FREQUENCY = 150_000
 
 
 class MaskRefused(ProcessingFailure):
@@ -40,9 +40,10 @@ class AlphaMissing(MaskRefused):
 
 @dataclass(frozen=True, slots=True)
 class Inpaint:
-    """The operation with the process that it fills in."""
+    """The operation with the process that it fills in, and the network where one is supplied."""
 
     filler: Sandbox
+    learned: LearnedFill | None = None
 
     def run(
         self,
@@ -55,10 +56,12 @@ class Inpaint:
     ) -> Restored:
         """Return `image` with the marked region filled and every other pixel as it was.
 
-        With `params.mask` "file", `mask` marks what to fill with 128 and above, and alpha stays
-        as it is; with "alpha", what is fully transparent is filled and becomes opaque. A part
-        that crashes the first algorithm, or is over 150,000 pixels, is filled by Telea's.
-        Raises `Cancelled` or a kind of `MaskRefused`.
+        With `params.mask` "file", `mask` marks what to fill with 128 and above; with "shapes",
+        `params.shapes` do; either way alpha stays as it is. With "alpha", what is fully
+        transparent is filled and becomes opaque. Hidden pixels are never filled from. A region
+        that the engine fails on is filled by Telea's method, with the warning
+        `engine_unsuited` where the engine was asked for by name. Raises `Cancelled`,
+        `ModelUnavailable` or a kind of `MaskRefused`.
         """
         watch = Stopwatch()
         with watch.phase("mask"):
@@ -66,70 +69,38 @@ class Inpaint:
             unknown = marked | hidden(image)
             if unknown.all():
                 raise MaskRefused("the mask covers all that is visible: nothing to fill from")
-            regions = plan_regions(marked)
-        pixels = image.pixels.copy()
-        redone = 0
         with watch.phase("fill"):
-            for done, region in enumerate(regions):
-                if should_stop():
-                    raise Cancelled
-                redone += self._fill(pixels, unknown, region, should_stop)
-                progress(done + 1, len(regions))
+            filled = Filling(self.filler, self.learned).fill(
+                image.pixels,
+                marked,
+                unknown,
+                params.engine,
+                progress=progress,
+                should_stop=should_stop,
+            )
+        alpha = _alpha_after(image, params, marked)
         return Restored(
-            replace(image, pixels=pixels, alpha=_alpha_after(image, params, marked)),
+            replace(image, pixels=filled.pixels, alpha=alpha),
             Report(
-                models=(Used("opencv-fsr-fast"),),
+                models=tuple(Used(NAMES[engine]) for engine in filled.engines),
                 input_size=(image.width, image.height),
                 output_size=(image.width, image.height),
-                tiles=len(regions),
-                redone=redone,
+                tiles=filled.regions,
+                redone=filled.redone,
                 phases=tuple(watch.phases),
+                warnings=_warnings(params, marked, filled),
             ),
         )
 
-    def _fill(
-        self,
-        pixels: npt.NDArray[np.uint8],
-        unknown: npt.NDArray[np.bool_],
-        region: Region,
-        should_stop: ShouldStop,
-    ) -> bool:
-        """Fill one region in place; tell whether the second algorithm was needed."""
-        box = region.box
-        window = (slice(box.top, box.bottom), slice(box.left, box.right))
-        around, holes = np.ascontiguousarray(pixels[window]), unknown[window]
-        filled = self._by_frequency(around, holes, should_stop)
-        second = filled is None
-        if filled is None:
-            filled = fill_by_marching(around, holes)
-        pixels[window][region.fill] = filled[region.fill]
-        return second
 
-    def _by_frequency(
-        self,
-        pixels: npt.NDArray[np.uint8],
-        unknown: npt.NDArray[np.bool_],
-        should_stop: ShouldStop,
-    ) -> npt.NDArray[np.uint8] | None:
-        if np.count_nonzero(unknown) > _LARGEST_BY_FREQUENCY:
-            return None
-        height, width, channels = pixels.shape
-        try:
-            reply = self.filler.call(
-                {"height": height, "width": width, "channels": channels},
-                [
-                    pixels.data.cast("B"),
-                    np.ascontiguousarray(unknown, np.uint8).data.cast("B"),
-                ],
-                should_stop=should_stop,
-            )
-        except ChildFailed:
-            if should_stop():
-                raise Cancelled from None
-            return None
-        if len(reply.buffers) != 1 or len(reply.buffers[0]) != pixels.nbytes:
-            return None
-        return np.frombuffer(reply.buffers[0], np.uint8).reshape(pixels.shape)
+def _warnings(
+    params: InpaintParameters, marked: npt.NDArray[np.bool_], filled: Filled
+) -> tuple[Warned, ...]:
+    if not marked.any():
+        return (Warned.NOTHING_FOUND,)
+    if filled.redone and params.engine != "auto":
+        return (Warned.ENGINE_UNSUITED,)
+    return (Warned.TILES_REDONE,) if filled.redone else ()
 
 
 def marked_region(
@@ -140,6 +111,14 @@ def marked_region(
         marked = hidden(image)
         if not marked.any():
             raise AlphaMissing("no pixel of the picture is fully transparent")
+        return marked
+    if params.mask == "shapes":
+        marked = covered(params.shapes, image.width, image.height)
+        if not marked.any():
+            raise MaskRefused(
+                f"the {len(params.shapes)} shapes cover no pixel of a picture of "
+                f"{image.width}x{image.height}"
+            )
         return marked
     if mask is None:
         raise MaskRefused("there is no mask picture")
@@ -168,7 +147,7 @@ def _luma(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint32]:
 def _alpha_after(
     image: Image, params: InpaintParameters, marked: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.uint8] | None:
-    if image.alpha is None or params.mask == "file":
+    if image.alpha is None or params.mask != "alpha":
         return image.alpha
     alpha = np.where(marked, np.uint8(_OPAQUE), image.alpha)
     return None if (alpha == _OPAQUE).all() else alpha
