@@ -4,7 +4,7 @@ Noise: the diagonal detail of one level of the Haar transform is almost all nois
 is smooth; its deviation is taken by the median (Donoho and Johnstone, 1994, "Ideal spatial
 adaptation by wavelet shrinkage") in blocks, and that of the smoothest sixth counts. Blocks: steps
 of brightness from one pixel to the next that stand out from the steps beside them, more so at
-every eighth column and row than elsewhere.
+every eighth column and row than elsewhere, beside what steps there are in all.
 """
 
 from dataclasses import dataclass
@@ -21,18 +21,20 @@ _SMOOTHEST: Final = 15
 _MEDIAN_OF_NORMAL: Final = 0.6745
 _CLIPPED: Final = 16
 _STEP: Final = 20
+_LEAST_STEP: Final = 0.25
 
 Floats = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """`noise` is the standard deviation of the luma's noise in levels of 255, `blocks` the
-    levels by which the steps at the edges of 8 x 8 blocks stand out; 0 is none of it.
+    """What a picture shows of either; 0 is none.
 
-    White noise of deviation s in each of R, G and B is about 0.6 s here. A photograph saved as
-    JPEG of quality 85 has about 0.6 blocks, of quality 40 about 2, of quality 20 about 3.
-    """  # noqa: D205 - the two fields are one sentence
+    `noise` is the standard deviation of the luma's noise in levels of 255: about 0.6 s for white
+    noise of deviation s in each of R, G and B. `blocks` is how much steps at the edges of 8 x 8
+    blocks stand out, as a part of the mean step: photographs saved as JPEG of quality 85 have
+    about 0.1, of 60 some 0.3, of 20 about 0.7; those never saved so mostly under 0.05.
+    """
 
     noise: float
     blocks: float
@@ -68,9 +70,10 @@ def _in_blocks(levels: Floats, side: int) -> Floats:
 
 
 def _blocks(levels: Floats) -> float:
-    """Return by how much steps from row to row stand out at one of eight phases."""
+    """Return how much the steps from row to row stand out at one of eight phases."""
     steps = np.abs(np.diff(levels, axis=0))
     standing_out = steps[1:-1] - (steps[:-2] + steps[2:]) / 2
     rows = np.clip(standing_out, -_STEP, _STEP).mean(axis=1)
     phases = sorted(float(rows[phase::_BLOCK].mean()) for phase in range(_BLOCK))
-    return max(0.0, phases[-1] - phases[_BLOCK // 2 - 1])
+    mean = float(np.minimum(steps, _STEP).mean())
+    return max(0.0, phases[-1] - phases[_BLOCK // 2 - 1]) / (mean + _LEAST_STEP)

@@ -49,7 +49,7 @@ docs/decisions/0024), and for drawings the one that learned them."""
 
 _STRONGEST: Final = Recipe("waifu2x-cunet-denoise3", smooth=True)
 _HEAVY, _STRONG, _LIGHT = 7.5, 3.6, 2.5
-_BLOCKS: Final = ((2.2, "2"), (0.8, "1"), (0.45, "0"))
+_BLOCKS: Final = ((0.35, 2), (0.15, 1), (0.08, 0))
 _SMOOTHING: Final = 0.68
 
 
