@@ -1,51 +1,53 @@
-"""From whatever channels a file stores to 8-bit grey or RGB, and alpha."""
+"""From whatever channels Pillow reads to 8-bit grey or RGB, and alpha."""
 
 import io
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageCms
 
-Channel: TypeAlias = npt.NDArray[np.uint8]
+from processors.images.depth import reduced
+from processors.images.errors import UnsupportedFormat
+from processors.images.loaded import Channel
+from processors.images.profiles import CMYK, space_of
+from schemas.warnings import Warned
 
-_PROFILE_HEADER = 128
-_LONGEST_PROFILE = 4 << 20
-_PROFILE_SPACE = slice(16, 20)
+Channels: TypeAlias = tuple[Channel, Channel | None]
+
+_WHITE_IS_ZERO = 0
+_PHOTOMETRIC = 262
 
 
-def to_channels(picture: Pillow.Image, profile: bytes | None) -> tuple[Channel, Channel | None]:
-    """Return the colour, (H, W, 3) or (H, W, 1), and the alpha, (H, W), of a loaded picture.
+def to_channels(
+    picture: Pillow.Image, profile: bytes | None, depth: int
+) -> tuple[Channel, Channel | None, tuple[Warned, ...]]:
+    """Return the colour, (H, W, 3) or (H, W, 1), the alpha, (H, W), and warnings.
 
-    Alpha is None where the picture has none; one that is 255 throughout is kept.
+    Alpha is None where the picture has none; one that is 255 throughout is kept. `profile` is
+    a sound one or None, `depth` the bits a channel of the file. Raises `UnsupportedFormat` for
+    numbers that are no levels of light between black and white.
     """
     match picture.mode:
-        case "I;16" | "I;16B" | "I;16L" | "I;16N" | "I":
-            return _from_16_bits(picture)
+        case "I;16" | "I;16B" | "I;16L" | "I;16N":
+            return *_from_16_bits(picture, depth), ()
+        case "I" | "F":
+            raise UnsupportedFormat("pictures of signed, 32-bit or floating-point numbers")
         case "CMYK":
-            return _separated(_from_cmyk(picture, profile))
-        case "1" | "L" | "LA":
-            return _separated(picture.convert("LA" if picture.has_transparency_data else "L"))
+            colours, warnings = _from_cmyk(picture, profile)
+            return *_separated(colours), warnings
+        case "LAB":
+            lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+            return *_separated(_converted(picture, lab)), ()
+        case "1" | "L" | "LA" | "La":
+            grey = picture.convert("LA" if picture.has_transparency_data else "L")
+            return *_separated(grey), ()
         case _:
-            return _separated(picture.convert("RGBA" if picture.has_transparency_data else "RGB"))
+            colours = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+            return *_separated(colours), ()
 
 
-def profile_of(picture: Pillow.Image) -> bytes | None:
-    """Return the ICC profile of a picture, if it has one of a sane length."""
-    profile = picture.info.get("icc_profile")
-    if isinstance(profile, bytes) and _PROFILE_HEADER <= len(profile) <= _LONGEST_PROFILE:
-        return profile
-    return None
-
-
-def describes(profile: bytes | None, pixels: Channel) -> bool:
-    """Tell whether a profile is of the colour space of `pixels`, (H, W, 1) or (H, W, 3)."""
-    space = b"GRAY" if pixels.shape[2] == 1 else b"RGB "
-    return profile is not None and profile[_PROFILE_SPACE] == space
-
-
-def _separated(picture: Pillow.Image) -> tuple[Channel, Channel | None]:
+def _separated(picture: Pillow.Image) -> Channels:
     channels = np.asarray(picture, dtype=np.uint8)
     if channels.ndim == 2:  # noqa: PLR2004 (rows and columns, no channels)
         channels = channels[..., np.newaxis]
@@ -54,28 +56,39 @@ def _separated(picture: Pillow.Image) -> tuple[Channel, Channel | None]:
     return channels[..., :colours], alpha
 
 
-def _from_16_bits(picture: Pillow.Image) -> tuple[Channel, Channel | None]:
-    levels = np.asarray(picture).astype(np.uint32)
-    grey = ((levels * 255 + 32767) // 65535).astype(np.uint8)[..., np.newaxis]
+def _from_16_bits(picture: Pillow.Image, depth: int) -> Channels:
+    levels = np.asarray(picture).astype(np.uint16, copy=False)
+    grey = reduced(levels, depth)[..., np.newaxis]
+    # Pillow turns grey TIFF the right way round only in 8 bits.
+    tags = getattr(picture, "tag_v2", {})
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        grey = np.invert(grey)
     transparent = picture.info.get("transparency")
     if not isinstance(transparent, int):
         return grey, None
     return grey, np.where(levels == transparent, 0, 255).astype(np.uint8)
 
 
-def _from_cmyk(picture: Pillow.Image, profile: bytes | None) -> Pillow.Image:
+def _from_cmyk(
+    picture: Pillow.Image, profile: bytes | None
+) -> tuple[Pillow.Image, tuple[Warned, ...]]:
     """Convert to sRGB, through the profile if it is one of CMYK that lcms can use."""
-    if profile is not None and profile[_PROFILE_SPACE] == b"CMYK":
-        try:
-            converted = ImageCms.profileToProfile(
-                picture,
-                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-                ImageCms.createProfile("sRGB"),
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                outputMode="RGB",
-            )
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            converted = None
-        if converted is not None:
-            return converted
-    return picture.convert("RGB")
+    if profile is None or space_of(profile) != CMYK:
+        return picture.convert("RGB"), (Warned.PROFILE_MISSING,)
+    try:
+        return _converted(picture, ImageCms.ImageCmsProfile(io.BytesIO(profile))), ()
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture.convert("RGB"), (Warned.PROFILE_UNUSABLE,)
+
+
+def _converted(picture: Pillow.Image, source: ImageCms.ImageCmsProfile) -> Pillow.Image:
+    converted = ImageCms.profileToProfile(
+        picture,
+        source,
+        ImageCms.createProfile("sRGB"),
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+    )
+    if converted is None:
+        raise ValueError("the profile converted nothing")
+    return converted

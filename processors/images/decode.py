@@ -1,105 +1,124 @@
 """Bytes of a file to pixels. Runs in the decoder's own process only.
 
-Imported by a worker, this file would let a hostile picture reach libjpeg, libpng, libwebp or
+Imported by a worker, this file would let a hostile picture reach libjpeg, libtiff, libheif or
 lcms in the worker's memory; workers use `processors.images.decoder.Decoder`.
 """
 
-import io
 import warnings
 
-from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
-from processors.images.channels import describes, profile_of, to_channels
+from processors.images import heic_reader, pillow_reader
+from processors.images.endings.whole import counted
 from processors.images.errors import (
     DecodeLimitReached,
     FileTooLarge,
     ImageRefused,
     ImageTooLarge,
-    TooManyFrames,
     TruncatedImage,
     UnreadableImage,
+    UnsupportedFormat,
 )
 from processors.images.header import read_header
+from processors.images.headers.facts import ImageHeader
 from processors.images.image import Image
 from processors.images.limits import DecodeLimits
-from processors.images.orientation import orientation_of, upright
-from processors.images.png_rows import missing_bytes
+from processors.images.loaded import Channel, Loaded
+from processors.images.metadata import DamagedMetadata, kept
+from processors.images.orientation import upright
+from processors.images.profiles import CMYK, GREY, RGB, space_of
 from schemas.operations import ImageFormat
+from schemas.warnings import Warned
+
+_SHALLOW = 8
+_EARLY = ("truncated", "not enough image data", "end of file", "premature")
 
 
 def decode(data: bytes, limits: DecodeLimits) -> Image:
-    """Return the picture in `data`; of an animation, its first frame.
+    """Return the picture in `data`; of several, the first, or the one that the file says.
 
-    16-bit channels are reduced to 8 bits, palettes are expanded, CMYK is converted to sRGB
-    (through its profile if it has one that works), a PNG's gAMA and cHRM are ignored.
-    Raises a kind of `ImageRefused`.
+    16-bit channels are reduced to 8 bits, palettes are expanded, CMYK and CIELAB are converted
+    to sRGB (CMYK through its profile if it has one that works), a PNG's gAMA and cHRM are
+    ignored. What was lost or guessed on the way is among the picture's warnings. Raises a kind of
+    `ImageRefused`.
     """
     if len(data) > limits.file_bytes:
         raise FileTooLarge(f"{len(data)} bytes are more than {limits.file_bytes}")
     # The same parser that admission trusts: what it refused is refused here alike, and sizes
-    # are known before Pillow reserves memory for them.
+    # are known before a decoder reserves memory for them.
     header = read_header(lambda start, end: data[start:end], len(data))
-    form = header.format
-    _check_size(header.width, header.height, limits)
+    _check_size(header, limits)
     try:
-        _check_end(data, form)
+        frames = counted(data, header, most=limits.frames)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decode(data, form, limits)
+            return _finished(_read(data, header, limits), header, frames)
     except ImageRefused:
         raise
     except MemoryError as error:
         raise DecodeLimitReached("decoding needs more memory than it may have") from error
     except UnidentifiedImageError as error:
-        raise UnreadableImage(f"no picture can be read from this {form} file") from error
+        if header.format is ImageFormat.TIFF:
+            # Its directory and its parts are there: it is of one of the rarer kinds.
+            raise UnsupportedFormat("TIFF with samples of this kind is not supported") from error
+        raise UnreadableImage(f"no picture can be read from this {header.format} file") from error
     except Exception as error:
-        # Pillow's plug-ins raise what their parsing runs into: OSError, SyntaxError, ValueError,
+        # Decoders raise what their parsing runs into: OSError, SyntaxError, ValueError,
         # struct.error, KeyError, zlib.error and more. All of them speak of the file.
-        if "truncated" in str(error).lower():
-            raise TruncatedImage(f"the {form} file ends too early: {error}") from error
-        raise UnreadableImage(f"the {form} file is damaged: {error}") from error
+        if any(word in str(error).lower() for word in _EARLY):
+            raise TruncatedImage(f"the {header.format} file ends too early: {error}") from error
+        raise UnreadableImage(f"the {header.format} file is damaged: {error}") from error
 
 
-def _check_end(data: bytes, form: ImageFormat) -> None:
-    """Refuse what ends too early by the file's own account, which decoders partly forgive."""
-    if form is ImageFormat.WEBP:
-        announced = int.from_bytes(data[4:8], "little") + 8
-        if len(data) < announced:
-            raise TruncatedImage(f"{len(data)} bytes of {announced} are there")
-    if form is ImageFormat.PNG:
-        if b"IEND" not in data:
-            raise TruncatedImage("the PNG file has no end")
-        if missing := missing_bytes(data):
-            raise TruncatedImage(f"the PNG file lacks {missing} bytes of rows")
-    if form is ImageFormat.JPEG and b"\xff\xd9" not in data:
-        raise TruncatedImage("the JPEG file has no end")
-
-
-def _check_size(width: int, height: int, limits: DecodeLimits) -> None:
-    if width * height > limits.pixels or max(width, height) > limits.side:
+def _check_size(header: ImageHeader, limits: DecodeLimits) -> None:
+    width, height = header.width, header.height
+    short, long = sorted((width, height))
+    if width * height > limits.pixels or long > limits.side:
         raise ImageTooLarge(
             f"{width}x{height} is over {limits.pixels} pixels or {limits.side} a side"
         )
+    if long > short * limits.aspect:
+        raise ImageTooLarge(f"{width}x{height} is longer than {limits.aspect} times its width")
 
 
-def _decode(data: bytes, form: ImageFormat, limits: DecodeLimits) -> Image:
-    # Pillow's own limit would warn or raise at other sizes than the caller's.
-    Pillow.MAX_IMAGE_PIXELS = None
-    with Pillow.open(io.BytesIO(data), formats=[form.value.upper()]) as picture:
-        width, height = picture.size
-        _check_size(width, height, limits)
-        frames = getattr(picture, "n_frames", 1)
-        if frames > limits.frames:
-            raise TooManyFrames(f"{frames} frames are more than {limits.frames}")
-        picture.load()
-        profile = profile_of(picture)
-        pixels, alpha = to_channels(picture, profile)
-        orientation = orientation_of(picture)
+def _read(data: bytes, header: ImageHeader, limits: DecodeLimits) -> Loaded:
+    if header.format is ImageFormat.HEIC:
+        return heic_reader.read(data, header)
+    return pillow_reader.read(data, header, limits)
+
+
+def _finished(loaded: Loaded, header: ImageHeader, frames: int) -> Image:
+    told = list(loaded.warnings)
+    if max(frames, loaded.frames) > 1:
+        told.append(Warned.FIRST_FRAME_ONLY)
+    if loaded.depth > _SHALLOW:
+        told.append(Warned.DEPTH_REDUCED)
+    exif = None
+    if loaded.exif is not None:
+        try:
+            exif = kept(loaded.exif)
+        except DamagedMetadata:
+            told.append(Warned.METADATA_DAMAGED)
+    icc = _of_these_pixels(loaded.icc, loaded.pixels, told)
+    turned = loaded.orientation
     return Image(
-        pixels=upright(pixels, orientation),
-        alpha=None if alpha is None else upright(alpha, orientation),
-        icc=profile if describes(profile, pixels) else None,
-        source_format=form,
-        source_size=(width, height),
+        pixels=upright(loaded.pixels, turned),
+        alpha=None if loaded.alpha is None else upright(loaded.alpha, turned),
+        icc=icc,
+        source_format=header.format,
+        source_size=(header.width, header.height),
+        exif=exif,
+        warnings=tuple(dict.fromkeys(told)),
     )
+
+
+def _of_these_pixels(icc: bytes | None, pixels: Channel, told: list[Warned]) -> bytes | None:
+    """Return the profile where it describes these pixels; one of CMYK was used before."""
+    if icc is None:
+        return None
+    space = space_of(icc)
+    if space == (GREY if pixels.shape[2] == 1 else RGB):
+        return icc
+    if space != CMYK or Warned.PROFILE_MISSING in told:
+        told.append(Warned.PROFILE_UNUSABLE)
+    return None

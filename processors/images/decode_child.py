@@ -22,6 +22,8 @@ def answer(message: Message) -> Reply:
             buffers.append(_flat(image.alpha))
         if image.icc is not None:
             buffers.append(memoryview(image.icc))
+        if image.exif is not None:
+            buffers.append(memoryview(image.exif))
     except ImageRefused as error:
         return Reply({"code": error.code.value, "message": str(error)})
     except MemoryError:
@@ -34,6 +36,8 @@ def answer(message: Message) -> Reply:
             "channels": channels,
             "alpha": image.alpha is not None,
             "icc": image.icc is not None,
+            "exif": image.exif is not None,
+            "warnings": [warning.value for warning in image.warnings],
             "format": image.source_format.value,
             "source_width": image.source_size[0],
             "source_height": image.source_size[1],
@@ -48,6 +52,6 @@ def _flat(channel: npt.NDArray[np.uint8]) -> memoryview:
 
 if __name__ == "__main__":
     # Pillow imports its plug-ins when it first needs them; that time is not the first picture's.
-    for plugin in ("JpegImagePlugin", "MpoImagePlugin", "PngImagePlugin", "WebPImagePlugin"):
-        importlib.import_module(f"PIL.{plugin}")
+    for plugin in ("Avif", "Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
+        importlib.import_module(f"PIL.{plugin}ImagePlugin")
     serve(answer)

@@ -19,6 +19,7 @@ from processors.images.limits import DecodeLimits
 from processors.sandbox.framing import Message
 from processors.sandbox.sandbox import ChildFailed, Sandbox, SandboxLimits
 from schemas.operations import ImageFormat
+from schemas.warnings import Warned
 
 
 class _Refused(BaseModel):
@@ -34,6 +35,8 @@ class _Decoded(BaseModel):
     channels: PositiveInt
     alpha: bool
     icc: bool
+    exif: bool
+    warnings: list[str]
     format: str
     source_width: PositiveInt
     source_height: PositiveInt
@@ -86,6 +89,7 @@ class Decoder:
             "pixels": limits.pixels,
             "side": limits.side,
             "frames": limits.frames,
+            "aspect": limits.aspect,
         }
         try:
             return _image(self._sandbox.call(fields, [data], should_stop=should_stop))
@@ -117,6 +121,8 @@ def _assembled(decoded: _Decoded, buffers: list[bytearray]) -> Image:
         icc=bytes(buffers.pop(0)) if decoded.icc else None,
         source_format=ImageFormat(decoded.format),
         source_size=(decoded.source_width, decoded.source_height),
+        exif=bytes(buffers.pop(0)) if decoded.exif else None,
+        warnings=tuple(Warned(name) for name in decoded.warnings),
     )
 
 

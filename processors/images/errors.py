@@ -36,7 +36,7 @@ class FileTooLarge(ImageRefused):
 
 
 class UnsupportedFormat(ImageRefused):
-    """The content is neither JPEG, PNG nor WebP, whatever its name says."""
+    """The content is of a format that is not read, whatever its name says."""
 
     code: ClassVar[ErrorCode] = ErrorCode.UNSUPPORTED_FORMAT
 
@@ -54,7 +54,7 @@ class TruncatedImage(ImageRefused):
 
 
 class ImageTooLarge(ImageRefused):
-    """The picture has more pixels, or a longer side, than the limit."""
+    """The picture has more pixels, a longer side, or is longer for its width, than the limit."""
 
     code: ClassVar[ErrorCode] = ErrorCode.IMAGE_TOO_LARGE
 

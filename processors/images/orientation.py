@@ -7,7 +7,8 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 _ORIENTATION = 0x0112
-_AS_STORED = 1
+AS_STORED = 1
+"""The orientation of a picture that lies as it is looked at."""
 
 
 def orientation_of(picture: Pillow.Image) -> int:
@@ -18,8 +19,8 @@ def orientation_of(picture: Pillow.Image) -> int:
     try:
         value = picture.getexif().get(_ORIENTATION)
     except (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error):
-        return _AS_STORED
-    return value if isinstance(value, int) and 1 <= value <= 8 else _AS_STORED  # noqa: PLR2004 (the values EXIF defines)
+        return AS_STORED
+    return value if isinstance(value, int) and 1 <= value <= 8 else AS_STORED  # noqa: PLR2004 (the values EXIF defines)
 
 
 def upright(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:

@@ -55,10 +55,23 @@ def _row_bytes(data: bytes) -> int:
     )
 
 
+def ends(data: bytes) -> bool:
+    """Tell whether a PNG's chunks reach IEND."""
+    return any(kind == b"IEND" for kind, _ in _chunks(data))
+
+
+def exif_of(data: bytes) -> bytes | None:
+    """Return the EXIF that stands before or after the pixels, as a TIFF block."""
+    return next((body for kind, body in _chunks(data) if kind == b"eXIf"), None)
+
+
 def _image_data(data: bytes) -> Iterator[bytes]:
+    return (body for kind, body in _chunks(data) if kind == b"IDAT")
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     at = _SIGNATURE_BYTES
-    while at + 8 <= len(data):
+    while at + 12 <= len(data):
         length = int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] == b"IDAT":
-            yield data[at + 8 : at + 8 + length]
+        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
         at += 12 + length

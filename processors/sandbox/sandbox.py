@@ -128,9 +128,14 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            # Nothing of the worker's environment, which holds passwords; one thread, for each
-            # would reserve address space.
-            env={"PYTHONPATH": _PACKAGES, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            # Nothing of the worker's environment, which holds passwords; one thread and one
+            # arena of memory, for each would reserve address space.
+            env={
+                "PYTHONPATH": _PACKAGES,
+                "OPENBLAS_NUM_THREADS": "1",
+                "OMP_NUM_THREADS": "1",
+                "MALLOC_ARENA_MAX": "1",
+            },
             bufsize=0,
         )
         if self._process.stdin is None or self._process.stdout is None:

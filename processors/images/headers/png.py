@@ -40,7 +40,12 @@ def read_png(window: Window) -> ImageHeader:
         raise UnreadableImage(f"a PNG of colour type {colour} with {depth} bits")
     transparent, frames = _before_pixels(window, len(SIGNATURE) + len(head))
     return ImageHeader(
-        ImageFormat.PNG, width, height, colour in _WITH_ALPHA or transparent, frames_hint=frames
+        ImageFormat.PNG,
+        width,
+        height,
+        colour in _WITH_ALPHA or transparent,
+        frames_hint=frames,
+        depth=depth,
     )
 
 

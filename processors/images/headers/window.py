@@ -1,6 +1,7 @@
 """An object's bytes, fetched by as few and as short ranges as a header needs."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from processors.images.errors import TruncatedImage
 
@@ -15,6 +16,30 @@ _NEXT = (MAX_BYTES - _FIRST) // (MAX_RANGES - 1)
 
 class BudgetSpent(Exception):  # noqa: N818 - a fact about the search, not about the picture
     """The bytes asked for lie farther in than `MAX_RANGES` and `MAX_BYTES` reach."""
+
+
+class Readable(Protocol):
+    """Something of `size` bytes that is read by offsets."""
+
+    size: int
+
+    def read(self, start: int, count: int) -> bytes:
+        """Return exactly `count` bytes from offset `start`, or raise `TruncatedImage`."""
+        ...
+
+
+class Held:
+    """Bytes that are all at hand, read as a `Window` is, without its budget."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._data = data
+
+    def read(self, start: int, count: int) -> bytes:
+        """Return exactly `count` bytes from offset `start`, or raise `TruncatedImage`."""
+        if start + count > self.size:
+            raise TruncatedImage(f"bytes {start} to {start + count} of {self.size} are missing")
+        return self._data[start : start + count]
 
 
 class Window:

@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image as Pillow
+from PIL import ImageCms
 
 from processors.images.decoder import Decoder
 from processors.images.errors import (
@@ -51,6 +52,7 @@ def flat_png(width: int, height: int) -> bytes:
 
 
 PIXELS = np.random.default_rng(1).integers(0, 256, (30, 40, 3), np.uint8)
+MODEL = 0x0110
 GOOD = saved(Pillow.fromarray(PIXELS))
 
 
@@ -67,18 +69,23 @@ def decodes(decoder: Decoder) -> bool:
 def test_a_picture_comes_back_whole(decoder: Decoder) -> None:
     rgba = np.dstack([PIXELS, PIXELS[..., 0]])
 
-    image = decoder.decode(saved(Pillow.fromarray(rgba), icc_profile=icc()))
+    exif = Pillow.Exif()
+    exif[MODEL] = "a camera"
+    image = decoder.decode(saved(Pillow.fromarray(rgba), icc_profile=(profile := icc()), exif=exif))
 
     assert (image.pixels == PIXELS).all()
     assert image.alpha is not None
     assert (image.alpha == PIXELS[..., 0]).all()
-    assert image.icc == icc()
+    assert image.icc == profile
+    assert image.exif is not None
+    assert b"a camera" in image.exif
+    assert image.warnings == ()
     assert image.source_format is ImageFormat.PNG
     assert image.source_size == (40, 30)
 
 
 def icc() -> bytes:
-    return bytes(16) + b"RGB " + bytes(200)
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -86,11 +93,11 @@ def icc() -> bytes:
     [
         (b"", EmptyFile),
         (b"no picture" * 50, UnreadableImage),
-        (saved(Pillow.new("RGB", (8, 8)), "GIF"), UnsupportedFormat),
+        (saved(Pillow.new("RGB", (8, 8)), "ICO"), UnsupportedFormat),
         (saved(Pillow.fromarray(PIXELS), "JPEG")[:-200], TruncatedImage),
         (flat_png(9_000, 9_000), ImageTooLarge),
     ],
-    ids=["empty", "text", "gif", "truncated", "bomb"],
+    ids=["empty", "text", "icon", "truncated", "bomb"],
 )
 def test_what_is_refused_keeps_its_code_across_the_process(
     decoder: Decoder, data: bytes, error: type[ImageRefused]

@@ -44,15 +44,14 @@ def ftyp(brand: bytes) -> bytes:
 
 
 UNSUPPORTED = {
-    "GIF": encoded("GIF"),
-    "TIFF": encoded("TIFF"),
-    "BMP": encoded("BMP"),
+    "BigTIFF": b"II+\0\x08\0\0\0" + bytes(16),
     "icon": encoded("ICO"),
     "PDF": encoded("PDF"),
     "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n",
     "JPEG XL": b"\xff\x0a\xfa\x00",
-    "HEIC": ftyp(b"heic"),
-    "AVIF": encoded("AVIF"),
+    "HEIF of the kind mif1": ftyp(b"mif1"),
+    "floating-point": encoded("TIFF", "F"),
+    "raw": b"II*\0\x10\0\0\0CR\2\0" + bytes(40),
     "video": ftyp(b"isom"),
     "SVG": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
     "Photoshop": b"8BPS\0\1",

@@ -1,0 +1,1 @@
+"""Where pictures end by their own account, which decoders partly forgive to be missing."""

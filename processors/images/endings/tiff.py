@@ -1,0 +1,54 @@
+"""Whether all strips and tiles of a TIFF's pages are there: Adobe's specification, section 8."""
+
+from typing import Final
+
+from processors.images.endings import jpeg
+from processors.images.errors import TruncatedImage, UnreadableImage
+from processors.images.headers.tiff import ByteOrder, Entry, byte_order, numbers, read_directory
+from processors.images.headers.window import Held
+
+_COMPRESSION: Final = 259
+_PLACES: Final = ((273, 279), (324, 325))
+_MOST_PARTS: Final = 200_000
+_JPEG: Final = 7
+
+
+def pages(data: bytes, *, most: int) -> int:
+    """Return how many pages a TIFF has, counting to one more than `most`.
+
+    Raises `TruncatedImage` where a page's directory or pixels lie beyond the file's end, or a
+    part of it in JPEG has none; `UnreadableImage` for a directory of no sense.
+    """
+    order = byte_order(data)
+    held = Held(data)
+    at = int.from_bytes(data[4:8], order)
+    seen: set[int] = set()
+    # Decoders take a directory that comes again for the end.
+    while at and at not in seen:
+        seen.add(at)
+        if len(seen) > most:
+            break
+        fields, at = read_directory(held, at, order)
+        _check_parts(held, data, fields, order)
+    return len(seen)
+
+
+def _check_parts(held: Held, data: bytes, fields: dict[int, Entry], order: ByteOrder) -> None:
+    in_jpeg = _COMPRESSION in fields and numbers(held, fields[_COMPRESSION], order, most=1) == [
+        _JPEG
+    ]
+    for starts, lengths in _PLACES:
+        if starts not in fields or lengths not in fields:
+            continue
+        if fields[starts].count > _MOST_PARTS:
+            raise UnreadableImage(f"a TIFF page in {fields[starts].count} parts")
+        parts = zip(
+            numbers(held, fields[starts], order, most=_MOST_PARTS),
+            numbers(held, fields[lengths], order, most=_MOST_PARTS),
+            strict=False,
+        )
+        for start, length in parts:
+            if start + length > len(data):
+                raise TruncatedImage(f"a part of the TIFF would end at byte {start + length}")
+            if in_jpeg and not jpeg.ends(data[start : start + length]):
+                raise TruncatedImage(f"the part of the TIFF at byte {start} has no end")
