@@ -33,6 +33,10 @@ def test_a_picture_in_a_form_becomes_a_queued_job_with_a_price(
         "model": "fast",
         "factor": 4,
         "format": "auto",
+        "quality": None,
+        "subsampling": "444",
+        "target_bytes": None,
+        "metadata": "drop",
     }
     assert world.staged(client.id) == [body["source"]["key"]]
 
@@ -201,7 +205,7 @@ def test_a_wrong_field_is_named(client: Client, body: object, field: str) -> Non
 
 
 def test_a_wrong_parameter_is_named(client: Client) -> None:
-    for parameters in ({"factor": 3}, {"colour": 1}, {"model": "a\0"}):
+    for parameters in ({"factor": 9}, {"colour": 1}, {"model": "a\0"}):
         body = {"upload_id": "upl_" + "a" * 32, "operation": "upscale", "parameters": parameters}
         problem = assert_problem(client.post_json(body), 422, "parameters_invalid")
         assert isinstance(problem["errors"], list)

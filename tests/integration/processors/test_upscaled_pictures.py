@@ -12,6 +12,7 @@ from processors.engine.tiled import Cancelled
 from processors.images.image import Image
 from processors.models.manifest import NETWORKS
 from processors.operations import Restored, Restorer, restore
+from processors.operations.result import Used
 from schemas.operations import IdentityParameters, ImageFormat, UpscaleParameters
 
 
@@ -26,8 +27,8 @@ def picture(pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8] | None =
     return Image(pixels, alpha, b"a profile", ImageFormat.PNG, (width, height))
 
 
-def upscaled(restorer: Restorer, image: Image, model: str = "fast") -> Restored:
-    parameters = UpscaleParameters.model_validate({"model": model})
+def upscaled(restorer: Restorer, image: Image, model: str = "fast", factor: float = 4) -> Restored:
+    parameters = UpscaleParameters.model_validate({"model": model, "factor": factor})
     return restorer.restore(parameters, image, progress=lambda *_: None, should_stop=lambda: False)
 
 
@@ -111,14 +112,63 @@ def test_the_smallest_pictures_are_enlarged_too(restorer: Restorer, size: tuple[
     assert image.pixels.shape == (4 * size[0], 4 * size[1], 3)
 
 
+@pytest.mark.parametrize(
+    ("model", "factor", "networks"),
+    [
+        ("fast", 1.5, ["realesr-animevideov3-x2"]),
+        ("fast", 2, ["realesr-animevideov3-x2"]),
+        ("fast", 2.5, ["realesr-animevideov3-x3"]),
+        ("fast", 8, ["realesr-animevideov3"]),
+        ("photo-light", 2, ["waifu2x-photo-x2"]),
+        ("photo-light", 3, ["waifu2x-photo-x2", "waifu2x-photo-x2"]),
+        ("anime-light", 6.3, ["waifu2x-anime-x2", "waifu2x-anime-x2"]),
+        ("anime", 2, ["realesrgan-x4plus-anime"]),
+    ],
+)
+def test_any_factor_is_reached_by_networks_and_then_resampling(
+    restorer: Restorer, model: str, factor: float, networks: list[str]
+) -> None:
+    small = data.coffee()[100:121, 200:233]
+    alpha = np.full((21, 33), 255, np.uint8)
+
+    result = upscaled(restorer, picture(small, alpha), model, factor)
+
+    size = (round(33 * factor), round(21 * factor))
+    assert (result.image.width, result.image.height) == size
+    assert result.image.alpha is not None
+    assert result.image.alpha.shape == size[::-1]
+    assert [used.name for used in result.report.models] == networks
+    shift = result.image.pixels.mean(axis=(0, 1)) - small.mean(axis=(0, 1))
+    assert np.abs(shift).max() < 1
+
+
+def test_progress_of_two_networks_is_told_as_one(restorer: Restorer) -> None:
+    told: list[tuple[int, int]] = []
+
+    restorer.restore(
+        UpscaleParameters(model="photo-light", factor=4),
+        picture(data.coffee()[:8, :8]),
+        progress=lambda done, total: told.append((done, total)),
+        should_stop=lambda: False,
+    )
+
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (1000, 1000)
+
+
 def test_the_report_names_the_weights_and_the_time(restorer: Restorer) -> None:
     report = upscaled(restorer, picture(data.coffee()[:8, :8])).report
 
-    entry = next(entry for entry in NETWORKS if entry.name == report.model)
-    assert report.model == "realesr-animevideov3"
-    assert report.weights_sha256 == entry.sha256
+    entry = next(entry for entry in NETWORKS if entry.name == "realesr-animevideov3")
+    assert report.models == (Used("realesr-animevideov3", entry.sha256),)
+    assert (report.input_size, report.output_size) == ((8, 8), (32, 32))
     assert report.tiles == 1
-    assert [phase.name for phase in report.phases] == ["load", "network", "colour"]
+    assert [phase.name for phase in report.phases] == [
+        "load",
+        "network",
+        "colour",
+        "resample",
+    ]
     assert all(phase.milliseconds >= 0 for phase in report.phases)
 
 
