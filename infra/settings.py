@@ -85,6 +85,14 @@ class Settings(BaseSettings):
     network_slots: int = Field(1, ge=1, description="Jobs one worker runs at once, per operation")
     identity_slots: int = Field(32, ge=1, description="identity jobs one worker runs at once")
     torch_threads: int | None = Field(None, ge=1, description="Threads of torch; all when not set")
+    models_dir: Path | None = Field(
+        None, description="The folder of models that the operator supplies; see docs/guide/models.md"
+    )
+    aigc_producer: str | None = Field(
+        None,
+        max_length=200,
+        description="Who is named in the AIGC label of results (GB 45438-2025); no label if unset",
+    )
     mask_wait_hours: float = Field(24.0, gt=0)
     max_image_bytes: int = Field(64 * 1024 * 1024, gt=0, description="Cap of one upload")
 

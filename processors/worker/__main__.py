@@ -29,6 +29,7 @@ from infra.schema_version import require_schema
 from infra.settings import Settings, settings
 from processors.images.decoder import Decoder
 from processors.images.limits import DecodeLimits
+from processors.models.registry import Registry
 from processors.operations import Restorer
 from processors.worker.execute import Executor
 from processors.worker.leases import Leases
@@ -120,7 +121,7 @@ def run(
     monitor.watch_halts(halts)
     with (
         Decoder(DecodeLimits(file_bytes=config.max_image_bytes)) as decoder,
-        Restorer() as restorer,
+        Restorer(Registry(models_dir=config.models_dir)) as restorer,
     ):
         decoder.warm()
         executor = Executor(
@@ -130,6 +131,7 @@ def run(
             restorer,
             clock,
             max_bytes=config.max_image_bytes,
+            aigc_producer=config.aigc_producer,
         )
         worker = Worker(
             name,
