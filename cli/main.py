@@ -37,6 +37,8 @@ ENTRIES: Final = (
     Entry("migrate", "cli.migrate:migrate", "Bring the database and the topics up to date."),
     Entry("backup", "cli.backup:backup", "Back up the database, with what lay around it."),
     Entry("recover", "cli.backup:recover", "Load a backup, and do again what came since."),
+    Entry("restore", "cli.restore:restore", "Restore pictures here, without any server."),
+    Entry("models", "cli.models:models", "List the models: installed, missing, altered."),
     Entry("demo", "cli.demo:demo", "Restore a set of photographs end to end."),
     Entry("upload", "cli.transfer:upload", "Send a folder of photographs."),
     Entry("download", "cli.transfer:download", "Fetch the results."),

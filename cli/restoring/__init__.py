@@ -1,0 +1,1 @@
+"""Restoring files of this machine, without a server."""

@@ -1,0 +1,71 @@
+"""What was asked for on the command line, as the parameters of an operation."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from pydantic import ValidationError
+
+from schemas.operations import (
+    PARAMETERS,
+    IdentityParameters,
+    OperationName,
+    PictureOperation,
+    parse_parameters,
+)
+
+OPERATIONS: Final = tuple(name for name in OperationName if name is not OperationName.IDENTITY)
+
+
+class WronglyAskedError(ValueError):
+    """No operation of that name, or it does not take those parameters; says which it has."""
+
+
+def parameters_of(
+    operation: str, options: Mapping[str, object], pairs: Iterable[str]
+) -> PictureOperation:
+    """Return the parameters of `operation`: `options` that are not None, and `name=value` pairs.
+
+    A value that is JSON is taken as such, so that numbers and lists can be given; any other is
+    text. Raises `WronglyAskedError`.
+    """
+    if operation not in OPERATIONS:
+        raise WronglyAskedError(
+            f"there is no operation {operation!r}; there are {', '.join(OPERATIONS)}"
+        )
+    asked = {name: value for name, value in options.items() if value is not None}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise WronglyAskedError(f"--param takes name=value, not {pair!r}")
+        asked[name] = _value(value)
+    try:
+        parsed = parse_parameters(operation, asked)
+    except ValidationError as error:
+        raise WronglyAskedError(_in_words(operation, error)) from error
+    match parsed:
+        case IdentityParameters():
+            raise WronglyAskedError("identity restores nothing")
+        case _:
+            return parsed
+
+
+def _value(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except ValueError:
+        return text
+    return value
+
+
+def _in_words(operation: str, error: ValidationError) -> str:
+    taken = sorted(set(PARAMETERS[OperationName(operation)].model_fields) - {"operation"})
+    lines = list[str]()
+    for wrong in error.errors():
+        # The first part is the operation, by which the kind of parameters was chosen.
+        name = ".".join(str(part) for part in wrong["loc"][1:])
+        if wrong["type"] == "extra_forbidden":
+            lines.append(f"{operation} takes no {name}; it takes {', '.join(taken)}")
+        else:
+            lines.append(f"{name}: {wrong['msg']}, not {wrong['input']!r}")
+    return "\n".join(lines)

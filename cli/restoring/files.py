@@ -1,0 +1,118 @@
+"""Which files are to be restored, and where their results go."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from schemas.operations import ImageFormat
+
+MASK_SUFFIX: Final = ".mask.png"
+"""What follows a picture's whole name in the name of its mask, as in the object store."""
+
+_HIDDEN: Final = "."
+_SUFFIXES: Final = frozenset(f".{form.value}" for form in ImageFormat) | {
+    ".jpg",
+    ".jpe",
+    ".jfif",
+    ".tif",
+    ".heif",
+}
+
+
+class SameResultError(ValueError):
+    """Two inputs would have one result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file to restore: `name` is the result's path below the output folder, without its end."""
+
+    path: Path
+    name: Path
+    mask: Path | None = None
+
+    def target(self, folder: Path, form: ImageFormat) -> Path:
+        """Return where its result in that format goes."""
+        return folder / self.name.with_name(f"{self.name.name}.{form.extension}")
+
+
+def find_items(
+    inputs: Sequence[Path], folder: Path, *, mask: Path | None, masked: bool
+) -> list[Item]:
+    """Return what `inputs`, files and folders, ask for, each file once, in order.
+
+    Below a folder that is every file with the end of a picture; hidden ones and those in the
+    output folder are left out. `masked` operations take `mask` for all, or the file beside each
+    that is named as it is, with `.mask.png` behind. Where two files of a folder differ in their
+    end alone, the results keep it: `a.jpg.png`, `a.tif.png`. Raises `OSError` when an input
+    cannot be read, and `SameResultError` when two folders hold files of the same name.
+    """
+    found = dict[Path, tuple[Path, Path]]()
+    for path, name in _found(inputs, folder, masked=masked):
+        found.setdefault(path.resolve(), (path, name))
+    _must_differ(found.values())
+    stems = Counter(name.with_suffix("") for _, name in found.values())
+    return [
+        Item(
+            path,
+            name if stems[name.with_suffix("")] > 1 else name.with_suffix(""),
+            (mask or _beside(path)) if masked else None,
+        )
+        for path, name in found.values()
+    ]
+
+
+def _found(inputs: Iterable[Path], folder: Path, *, masked: bool) -> Iterator[tuple[Path, Path]]:
+    """Yield each file and its path below the input that it was found in."""
+    output = folder.resolve()
+    for given in inputs:
+        if not given.is_dir():
+            # Reading it says why, when there is none.
+            given.stat()
+            yield given, Path(given.name)
+            continue
+        for path in _below(given, output):
+            if path.suffix.lower() in _SUFFIXES and not (masked and _is_mask(path)):
+                yield path, path.relative_to(given)
+
+
+def _below(top: Path, output: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(top, onerror=_raise):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(_HIDDEN) and Path(parent, name).resolve() != output
+        )
+        for name in sorted(names):
+            path = Path(parent, name)
+            if not name.startswith(_HIDDEN) and path.is_file():
+                yield path
+
+
+def _must_differ(found: Iterable[tuple[Path, Path]]) -> None:
+    first = dict[Path, Path]()
+    for path, name in found:
+        other = first.setdefault(name, path)
+        if other != path:
+            raise SameResultError(
+                f"{other} and {path} would have the same result; restore them into two folders"
+            )
+
+
+def _is_mask(path: Path) -> bool:
+    return (
+        path.name.endswith(MASK_SUFFIX)
+        and path.with_name(path.name.removesuffix(MASK_SUFFIX)).is_file()
+    )
+
+
+def _beside(path: Path) -> Path | None:
+    mask = path.with_name(path.name + MASK_SUFFIX)
+    return mask if mask.is_file() else None
+
+
+def _raise(error: OSError) -> None:
+    raise error
