@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     identity_slots: int = Field(32, ge=1, description="identity jobs one worker runs at once")
     torch_threads: int | None = Field(None, ge=1, description="Threads of torch; all when not set")
     models_dir: Path | None = Field(
-        None, description="The folder of models that the operator supplies; see docs/guide/models.md"
+        None, description="The folder of models that the operator supplies"
     )
     aigc_producer: str | None = Field(
         None,
