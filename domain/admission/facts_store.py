@@ -1,10 +1,10 @@
 """The SQL by which facts are counted. Whoever counts does so in the transaction of the effect."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 
 from psycopg import Connection, sql
+from pydantic_core import to_json
 
 from domain.admission.facts import NAMES, Facts, Source, Subject
 
@@ -12,7 +12,7 @@ _COLUMNS = sql.SQL(", ").join(map(sql.Identifier, NAMES))
 _ADD = sql.SQL(
     "INSERT INTO facts AS f (kind, subject, bucket, source, {columns})"
     " SELECT kind, subject, bucket, source, {columns}"
-    " FROM jsonb_populate_recordset(NULL::facts, %s::jsonb)"
+    " FROM json_populate_recordset(NULL::facts, %s::json)"
     " ORDER BY kind, subject, bucket"
     " ON CONFLICT (kind, subject, bucket, source) DO UPDATE SET {sums}"
 ).format(
@@ -34,11 +34,12 @@ def add(
     if not counted:
         return
     rows = [
-        {"kind": subject.kind, "subject": subject.id, "bucket": at.isoformat(), "source": source}
+        {"kind": subject.kind, "subject": subject.id, "bucket": at, "source": source}
         | {name: getattr(facts, name) for name in NAMES}
         for (subject, at), facts in counted.items()
     ]
-    conn.execute(_ADD, (json.dumps(rows),))
+    told = to_json(rows).decode()
+    conn.execute(_ADD, (told,))
     conn.execute(
         "INSERT INTO facts_touched (kind, subject, bucket)"
         " SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[])",

@@ -1,11 +1,11 @@
 """The SQL of limits, and of what accounts have used of them."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 from typing import Final
 
 from psycopg import Connection
+from pydantic_core import to_json
 
 from domain.admission.quotas import Limits, Month, Used
 from schemas.decisions import Quota
@@ -80,15 +80,15 @@ def save_months(conn: Connection, months: Mapping[tuple[str, date], Month]) -> N
     """Write what accounts have used; the rows are locked by this transaction."""
     if not months:
         return
+    rows = [
+        {"account_id": account_id, "month": first, "used": _used(month)}
+        for (account_id, first), month in months.items()
+    ]
     conn.execute(
-        "UPDATE quota_months q SET used = m.used FROM"
-        " unnest(%s::text[], %s::date[], %s::jsonb[]) AS m (account_id, month, used)"
+        "UPDATE quota_months q SET used = m.used"
+        " FROM json_to_recordset(%s::json) AS m (account_id text, month date, used jsonb)"
         " WHERE q.account_id = m.account_id AND q.month = m.month",
-        (
-            [account for account, _ in months],
-            [month for _, month in months],
-            [json.dumps(_used(month)) for month in months.values()],
-        ),
+        (to_json(rows).decode(),),
     )
 
 

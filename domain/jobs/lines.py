@@ -10,13 +10,16 @@ from schemas.operations import OperationName
 def waiting(conn: Connection, bounds: Mapping[str, int]) -> dict[str, dict[OperationName, int]]:
     """Return how many jobs of accounts wait, by operation; counting stops at each one's bound.
 
-    Reads as many index entries as wait, up to the bound.
+    Reads as many index entries as wait, up to the bound, of the operations that anybody waits for.
     """
     if not bounds:
         return {}
     rows = conn.execute(
-        "SELECT a.id, o.name, line.jobs FROM unnest(%(ids)s::text[], %(bounds)s::bigint[])"
-        " AS a (id, bound) CROSS JOIN unnest(%(operations)s::text[]) AS o (name)"
+        "WITH waited_for AS MATERIALIZED (SELECT o.name FROM unnest(%(operations)s::text[])"
+        " AS o (name) WHERE (SELECT true FROM jobs WHERE state = 'queued' AND operation = o.name"
+        "  ORDER BY account_id, priority DESC, seq LIMIT 1))"
+        " SELECT a.id, o.name, line.jobs FROM unnest(%(ids)s::text[], %(bounds)s::bigint[])"
+        " AS a (id, bound) CROSS JOIN waited_for AS o"
         " CROSS JOIN LATERAL (SELECT count(*) AS jobs FROM (SELECT FROM jobs"
         "  WHERE state = 'queued' AND operation = o.name AND account_id = a.id"
         "  ORDER BY priority DESC, seq LIMIT a.bound) l) line WHERE line.jobs > 0"

@@ -42,7 +42,7 @@ def put(conn: Connection, messages: Sequence[Message], at: datetime) -> None:
     conn.execute(
         "WITH put AS (INSERT INTO outbox (topic, key, body, at)"
         " SELECT topic, key, body, %s"
-        " FROM unnest(%s::text[], %s::text[], %s::bytea[]) AS m (topic, key, body))"
+        " FROM unnest(%b::text[], %b::text[], %b::bytea[]) AS m (topic, key, body))"
         " SELECT pg_notify(%s, '')",
         (
             at,

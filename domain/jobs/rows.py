@@ -1,12 +1,15 @@
 """How a job is written to and read from its row."""
 
-import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from domain.jobs.model import Header, Job, NewJob, Result, StoredObject
 from schemas.decisions import LimitReached
 from schemas.errors import ErrorCode
+from schemas.ids import AccountId
 from schemas.operations import ImageFormat, parse_parameters
 from schemas.states import JobState, Origin
 
@@ -89,12 +92,54 @@ def job_from_row(row: dict[str, Any]) -> Job:
     )
 
 
+def added_job(job: NewJob, seq: int) -> Job:
+    """Return a job as its row is when it has just been inserted, with its place in the line."""
+    return Job(
+        id=job.id,
+        seq=seq,
+        account_id=AccountId(job.account_id),
+        origin=job.origin,
+        environment=job.environment,
+        retry_of=job.retry_of,
+        preset=job.preset,
+        parameters=job.parameters,
+        bucket=job.bucket,
+        source=job.source,
+        source_bytes=job.source_bytes,
+        mask=job.mask,
+        header=job.header,
+        state=job.state,
+        version=1,
+        attempt=0,
+        lease_losses=0,
+        code=job.code,
+        detail=job.detail,
+        cancel_requested=False,
+        worker=None,
+        lease_until=None,
+        amount=job.amount,
+        unit=job.unit,
+        requested_at=job.requested_at,
+        admitted_at=job.admitted_at,
+        expires_at=job.expires_at,
+        dispatched_at=None,
+        started_at=None,
+        ended_at=_ended_at(job),
+        result=None,
+        report=None,
+        priority=job.priority,
+        quota_day=job.quota_day,
+        limit=job.limit,
+    )
+
+
 def new_rows(jobs: Sequence[NewJob]) -> str:
     """Return jobs as the JSON array of rows that the insert statement takes."""
-    return json.dumps([_new_row(job) for job in jobs])
+    return to_json([_new_row(job) for job in jobs]).decode()
 
 
 def _new_row(job: NewJob) -> dict[str, object]:
+    source, mask, header = job.source, job.mask, job.header
     return {
         "id": job.id,
         "account_id": job.account_id,
@@ -107,27 +152,31 @@ def _new_row(job: NewJob) -> dict[str, object]:
             job.parameters.model_dump(exclude={"operation"}) if job.parameters else None
         ),
         "bucket": job.bucket,
-        "source_key": job.source.key,
-        "source_etag": job.source.etag,
-        "source_version_id": job.source.version_id,
+        "source_key": source.key,
+        "source_etag": source.etag,
+        "source_version_id": source.version_id,
         "source_bytes": job.source_bytes,
-        "mask_key": job.mask.key if job.mask else None,
-        "mask_etag": job.mask.etag if job.mask else None,
-        "mask_version_id": job.mask.version_id if job.mask else None,
-        "format": job.header.format if job.header else None,
-        "width": job.header.width if job.header else None,
-        "height": job.header.height if job.header else None,
-        "has_alpha": job.header.has_alpha if job.header else None,
+        "mask_key": mask.key if mask else None,
+        "mask_etag": mask.etag if mask else None,
+        "mask_version_id": mask.version_id if mask else None,
+        "format": header.format if header else None,
+        "width": header.width if header else None,
+        "height": header.height if header else None,
+        "has_alpha": header.has_alpha if header else None,
         "state": job.state,
         "code": job.code,
         "detail": job.detail,
         "amount": job.amount,
         "unit": job.unit,
-        "requested_at": job.requested_at.isoformat(),
-        "admitted_at": job.admitted_at.isoformat(),
-        "expires_at": job.expires_at.isoformat(),
-        "ended_at": job.admitted_at.isoformat() if job.state is JobState.REJECTED else None,
+        "requested_at": job.requested_at,
+        "admitted_at": job.admitted_at,
+        "expires_at": job.expires_at,
+        "ended_at": _ended_at(job),
         "priority": job.priority,
-        "quota_day": job.quota_day.isoformat() if job.quota_day else None,
-        "limit_reached": job.limit.model_dump(mode="json") if job.limit else None,
+        "quota_day": job.quota_day,
+        "limit_reached": job.limit,
     }
+
+
+def _ended_at(job: NewJob) -> datetime | None:
+    return job.admitted_at if job.state is JobState.REJECTED else None

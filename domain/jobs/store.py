@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 from domain.jobs.model import Ending, Job, NewJob
-from domain.jobs.rows import COLUMNS, job_from_row, new_rows
+from domain.jobs.rows import COLUMNS, added_job, job_from_row, new_rows
 from schemas.ids import JobId
 from schemas.states import Actor
 
@@ -36,14 +36,14 @@ def insert(conn: Connection, jobs: Sequence[NewJob]) -> list[Job]:
     transactions that add the same jobs in different orders one may end in a deadlock, and
     is to be tried again.
     """
-    with conn.cursor(row_factory=dict_row) as cursor:
-        rows = cursor.execute(
-            "INSERT INTO jobs (" + _NEW + ")"
-            " SELECT " + _NEW + " FROM jsonb_populate_recordset(NULL::jobs, %s::jsonb)"
-            " ON CONFLICT (id) DO NOTHING RETURNING " + COLUMNS,
-            (new_rows(jobs),),
-        ).fetchall()
-    return [job_from_row(row) for row in rows]
+    rows = conn.execute(
+        "INSERT INTO jobs (" + _NEW + ")"
+        " SELECT " + _NEW + " FROM json_populate_recordset(NULL::jobs, %s::json)"
+        " ON CONFLICT (id) DO NOTHING RETURNING id, seq",
+        (new_rows(jobs),),
+    ).fetchall()
+    places: dict[str, int] = dict(rows)
+    return [added_job(job, places[job.id]) for job in jobs if job.id in places]
 
 
 def get(conn: Connection, job_id: str) -> Job | None:
@@ -253,7 +253,7 @@ def add_transitions(conn: Connection, jobs: Sequence[Job], *, by: Actor, at: dat
     conn.execute(
         "INSERT INTO transitions (job_id, version, state, attempt, by, code, at)"
         " SELECT j.id, j.version, j.state, j.attempt, %s, j.code, %s FROM"
-        " unnest(%s::text[], %s::int[], %s::text[], %s::int[], %s::text[])"
+        " unnest(%b::text[], %s::int[], %b::text[], %s::int[], %s::text[])"
         " AS j (id, version, state, attempt, code)",
         (
             by,

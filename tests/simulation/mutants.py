@@ -222,8 +222,8 @@ MUTANTS: Final = (
             Change(
                 domain.admission.facts_store,
                 "add",
-                "conn.execute(_ADD, (json.dumps(rows),))",
-                "conn.afterwards.append(lambda later: later.execute(_ADD, (json.dumps(rows),)))",
+                "conn.execute(_ADD, (told,))",
+                "conn.afterwards.append(lambda later: later.execute(_ADD, (told,)))",
             ),
         ),
         ("facts: ",),

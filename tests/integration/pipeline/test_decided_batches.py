@@ -1,14 +1,16 @@
 """Admission decides each candidate once, in the order of the batch."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 
 from domain.billing import service as billing
 from domain.billing.model import Balance
 from domain.jobs import store
-from domain.pipeline.decide import Admitted, Decision, Known, Rejected, decide_batch
+from domain.jobs.model import StoredObject
+from domain.pipeline.decide import Admitted, Decision, HeldForReview, Known, Rejected, decide_batch
 from domain.pipeline.resolve import Candidate, SourceProblem
 from schemas.errors import ErrorCode
+from schemas.operations import UpscaleParameters
 from schemas.states import Actor, JobState
 from tests.integration.pipeline.pipeline_world import WEEK, World
 
@@ -19,6 +21,8 @@ def shown(decision: Decision) -> str:
             return job.state
         case Rejected(_, code, _):
             return code
+        case HeldForReview():
+            return "review"
         case Known():
             return "known"
 
@@ -144,13 +148,7 @@ def test_what_was_resolved_is_pinned_to_the_job(world: World) -> None:
     (later,) = world.admit(account, preset="upscale-anime-x4")
 
     assert (job.amount, job.unit, world.job(later).amount) == (2000, "CNY", 9)
-    assert job.parameters is not None
-    assert job.parameters.model_dump() == {
-        "operation": "upscale",
-        "model": "anime",
-        "factor": 4,
-        "format": "auto",
-    }
+    assert job.parameters == UpscaleParameters(model="anime", factor=4)
     assert (job.admitted_at, job.expires_at) == (world.clock.now(), world.clock.now() + WEEK)
 
 
@@ -206,3 +204,40 @@ def test_a_hold_names_the_price_that_made_it(world: World) -> None:
         "SELECT price_id FROM holds WHERE job_id = %s", (job_id,)
     ).fetchall()
     assert pinned == ("identity/CNY/2026-01-01T00:00:00+00:00",)
+
+
+def test_the_job_in_an_answer_is_the_one_in_its_row(world: World) -> None:
+    account = world.account()
+    plain = world.candidate(account)
+    world.conn.execute(
+        "INSERT INTO quota_overrides (account_id, operation, quota, value, starts_at, reason, by,"
+        " at) VALUES (%s, 'upscale', 'jobs_per_day', 0, %s, 'test', 'ops', %s)",
+        (account, world.clock.now(), world.clock.now()),
+    )
+    batch = [
+        plain,
+        replace(world.candidate(account, "inpaint"), mask=StoredObject("in/a.mask.png", "0f", "v")),
+        replace(
+            world.candidate(account),
+            source=StoredObject('in/\u56fe "1".png', "0d", "v1"),
+            requested_at=world.clock.now().astimezone(timezone(timedelta(hours=8))),
+            expires_at=world.clock.now() + timedelta(hours=1, microseconds=1),
+            retry_of=plain.job_id,
+            priority=-7,
+        ),
+        replace(world.candidate(account), review=True),
+        replace(world.candidate(account), facts=SourceProblem(ErrorCode.TRUNCATED_IMAGE, "short")),
+        world.candidate(account, "upscale-photo-x4"),
+        world.candidate("nobody"),
+    ]
+
+    decisions = world.decide(*batch).values()
+
+    jobs = [decision.job for decision in decisions if not isinstance(decision, Known)]
+    assert [type(decision) for decision in decisions] == [
+        *[Admitted] * 3,
+        HeldForReview,
+        *[Rejected] * 3,
+    ]
+    assert jobs == [world.job(job.id) for job in jobs]
+    assert jobs[5].limit is not None
