@@ -17,7 +17,7 @@ import faust
 import uvloop
 from faust.types import TP
 
-from infra import logs, ready
+from infra import garbage, logs, ready
 from infra.clock import SystemClock
 from infra.dead_letters import DeadLetters
 from infra.kafka import KafkaPythonProducer, Message
@@ -143,6 +143,7 @@ def main() -> None:
             ready.tell(kind)
 
     app.on_partitions_assigned.connect(assigned, weak=False)
+    garbage.settle()
     faust.Worker(
         app, loglevel="WARNING", override_logging=False, quiet=True, redirect_stdouts=False
     ).execute_from_commandline()

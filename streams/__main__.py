@@ -11,7 +11,7 @@ from faust.types import TP
 from prometheus_client import REGISTRY
 
 from domain.pipeline.resolve import ClockWindow
-from infra import logs, metrics, tracing
+from infra import garbage, logs, metrics, tracing
 from infra.allowances import KafkaAllowances
 from infra.clock import SystemClock
 from infra.dead_letters import DeadLetters
@@ -141,6 +141,7 @@ def main() -> None:
         monitor.watch_halts(halts)
         app, tasks = build(config, halts=halts)
         REGISTRY.register(_scraped(config))
+        garbage.settle()
         run(config, monitor, app, tasks)
 
 
