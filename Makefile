@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-unit sim chaos lint format bench lock schemas clean
+.PHONY: help install demo up down test test-unit sim chaos lint format bench bench-engine lock schemas clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -53,6 +53,10 @@ format: $(READY) ## Format the code and mend what can be mended by itself
 
 bench: $(READY) ## Run the benchmarks
 	@$(BIN)/python -m bench
+
+bench-engine: $(READY) ## Run the engine's benchmarks: speed and memory beside other engines, quality
+	@$(BIN)/python -m bench.engine
+	@$(BIN)/python -m bench.quality
 
 schemas: $(READY) ## Write the JSON Schema, AsyncAPI and OpenAPI files anew
 	@$(BIN)/python -m schemas.generate
