@@ -1,13 +1,13 @@
 """The SQL of billing's writes and balances: one function call each, many rows at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row, scalar_row
-from psycopg.types.json import Jsonb
+from pydantic_core import to_json
 
 from domain.billing.model import Balance, NewHold, Usage
 from schemas.ids import AccountId, JobId
@@ -62,7 +62,7 @@ def post_holds(conn: Connection[object], holds: Sequence[NewHold]) -> list[HoldR
     """Post holds of distinct jobs; one row each, in the same order."""
     with conn.cursor(row_factory=class_row(HoldRow)) as cursor:
         cursor.execute(
-            "SELECT job_id, outcome, free FROM billing_post_holds(%s)", (_records(holds),)
+            "SELECT job_id, outcome, free FROM billing_post_holds(%s::jsonb)", (_records(holds),)
         )
         return cursor.fetchall()
 
@@ -72,7 +72,7 @@ def record_usage(conn: Connection[object], usages: Sequence[Usage], at: datetime
     with conn.cursor(row_factory=class_row(UsageRow)) as cursor:
         cursor.execute(
             "SELECT ordinality, verdict, held_amount, recorded_outcome "
-            "FROM billing_record_usage(%s, %s) ORDER BY ordinality",
+            "FROM billing_record_usage(%s::jsonb, %s) ORDER BY ordinality",
             (_records(usages), at),
         )
         return cursor.fetchall()
@@ -114,13 +114,6 @@ def _transaction(
         return int(str(cursor.fetchone()))
 
 
-def _records(rows: Sequence[NewHold] | Sequence[Usage]) -> Jsonb:
-    return Jsonb([_record(row) for row in rows])
-
-
-def _record(row: NewHold | Usage) -> dict[str, object]:
-    """Return the fields of a row by name; `asdict` copies every value, and takes four times."""
-    values = ((field.name, getattr(row, field.name)) for field in fields(row))
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value for name, value in values
-    }
+def _records(rows: Sequence[NewHold] | Sequence[Usage]) -> str:
+    """Return rows as a JSON array of objects, each field under its name."""
+    return to_json(list(rows)).decode()
