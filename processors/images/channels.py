@@ -40,11 +40,15 @@ def to_channels(
             lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
             return *_separated(_converted(picture, lab)), ()
         case "1" | "L" | "LA" | "La":
-            grey = picture.convert("LA" if picture.has_transparency_data else "L")
-            return *_separated(grey), ()
+            return *_separated(_in_mode(picture, "L", "LA")), ()
         case _:
-            colours = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-            return *_separated(colours), ()
+            return *_separated(_in_mode(picture, "RGB", "RGBA")), ()
+
+
+def _in_mode(picture: Pillow.Image, opaque: str, transparent: str) -> Pillow.Image:
+    wanted = transparent if picture.has_transparency_data else opaque
+    # Pillow would copy what is in the mode that is wanted.
+    return picture if picture.mode == wanted else picture.convert(wanted)
 
 
 def _separated(picture: Pillow.Image) -> Channels:

@@ -14,7 +14,6 @@ from processors.images.errors import (
     DecodeLimitReached,
     FileTooLarge,
     ImageRefused,
-    ImageTooLarge,
     TruncatedImage,
     UnreadableImage,
     UnsupportedFormat,
@@ -31,6 +30,7 @@ from schemas.operations import ImageFormat
 from schemas.warnings import Warned
 
 _SHALLOW = 8
+_NO_ROOM = ("insufficient memory", "memory allocation", "out of memory", "allocate memory")
 _EARLY = ("truncated", "not enough image data", "end of file", "premature")
 
 
@@ -47,7 +47,7 @@ def decode(data: bytes, limits: DecodeLimits) -> Image:
     # The same parser that admission trusts: what it refused is refused here alike, and sizes
     # are known before a decoder reserves memory for them.
     header = read_header(lambda start, end: data[start:end], len(data))
-    _check_size(header, limits)
+    limits.check(header)
     try:
         frames = counted(data, header, most=limits.frames)
         with warnings.catch_warnings():
@@ -65,20 +65,12 @@ def decode(data: bytes, limits: DecodeLimits) -> Image:
     except Exception as error:
         # Decoders raise what their parsing runs into: OSError, SyntaxError, ValueError,
         # struct.error, KeyError, zlib.error and more. All of them speak of the file.
-        if any(word in str(error).lower() for word in _EARLY):
+        said = str(error).lower()
+        if any(words in said for words in _NO_ROOM):
+            raise DecodeLimitReached("decoding needs more memory than it may have") from error
+        if any(words in said for words in _EARLY):
             raise TruncatedImage(f"the {header.format} file ends too early: {error}") from error
         raise UnreadableImage(f"the {header.format} file is damaged: {error}") from error
-
-
-def _check_size(header: ImageHeader, limits: DecodeLimits) -> None:
-    width, height = header.width, header.height
-    short, long = sorted((width, height))
-    if width * height > limits.pixels or long > limits.side:
-        raise ImageTooLarge(
-            f"{width}x{height} is over {limits.pixels} pixels or {limits.side} a side"
-        )
-    if long > short * limits.aspect:
-        raise ImageTooLarge(f"{width}x{height} is longer than {limits.aspect} times its width")
 
 
 def _read(data: bytes, header: ImageHeader, limits: DecodeLimits) -> Loaded:

@@ -7,6 +7,7 @@ from processors.images.loaded import Channel
 
 _DEEPEST = 16
 _FULL = 255
+_AT_ONCE = 1 << 20
 
 
 def reduced(levels: npt.NDArray[np.uint16], bits: int) -> Channel:
@@ -16,4 +17,10 @@ def reduced(levels: npt.NDArray[np.uint16], bits: int) -> Channel:
     """
     most = (1 << bits) - 1
     table = np.minimum(np.arange(1 << _DEEPEST), most) * _FULL
-    return np.take(((table + most // 2) // most).astype(np.uint8), levels)
+    shades = ((table + most // 2) // most).astype(np.uint8)
+    result = np.empty(levels.shape, np.uint8)
+    # Rows by rows: indexing turns levels into numbers of 8 bytes.
+    rows = max(1, _AT_ONCE // max(1, levels[:1].size))
+    for top in range(0, len(levels), rows):
+        result[top : top + rows] = shades[levels[top : top + rows]]
+    return result

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from processors.sandbox.framing import Buffer, Fields, Message, pack, unpack
+from processors.sandbox.framing import CPU_FIELD, Buffer, Fields, Message, pack, unpack
 from processors.sandbox.seccomp import refuse_other_processes
 
 _FILES = 16
@@ -28,8 +28,9 @@ def serve(answer: Callable[[Message], Reply]) -> None:
     An empty message says that the process is ready.
 
     The arguments of the command line are the limits: bytes of address space, seconds of CPU
-    per request, seconds of wall time per request. Past either number of seconds the process is
-    ended by a signal, also when its parent is gone.
+    per request, seconds of wall time per request. A request that names fewer seconds of CPU gets
+    those. Past either number of seconds the process is ended by a signal, also when its parent
+    is gone.
     """
     address_space, cpu_s, wall_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     _confine(address_space)
@@ -40,7 +41,7 @@ def serve(answer: Callable[[Message], Reply]) -> None:
             message = unpack(lambda view: _read_exactly(requests, view), most=_MOST_REQUEST)
         except EOFError:
             return
-        _allow_cpu(cpu_s)
+        _allow_cpu(min(cpu_s, int(str(message.fields.pop(CPU_FIELD, cpu_s)))))
         signal.setitimer(signal.ITIMER_REAL, wall_s)
         _send(replies, answer(message))
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -14,7 +14,15 @@ from typing import Self
 
 import processors
 from processors.failures import ProcessingFailure
-from processors.sandbox.framing import Buffer, Fields, FramingError, Message, pack, unpack
+from processors.sandbox.framing import (
+    CPU_FIELD,
+    Buffer,
+    Fields,
+    FramingError,
+    Message,
+    pack,
+    unpack,
+)
 
 _PACKAGES = str(Path(processors.__file__).resolve().parent.parent)
 _GRACE_S = 1.0
@@ -78,13 +86,16 @@ class Sandbox:
         buffers: Sequence[Buffer] = (),
         *,
         should_stop: Callable[[], bool] = lambda: False,
+        cpu_s: int | None = None,
     ) -> Message:
-        """Return the child's reply.
+        """Return the child's reply. `cpu_s` is this request's CPU time, if less than the limit.
 
         Raises `ChildFailed` when there is none within the limits, or when `should_stop()`
         turned true meanwhile: either way the child is killed and the next call gets another.
         """
         child = self._take()
+        if cpu_s is not None:
+            fields = {**fields, CPU_FIELD: cpu_s}
         try:
             message = child.call(fields, buffers, should_stop)
         except BaseException:
