@@ -78,14 +78,14 @@ def restore(
     options: dict[str, object] = {
         "model": model,
         "factor": scale,
-        "strength": _number_or_text(strength),
         "format": form,
         "quality": quality,
         "target_bytes": target_bytes,
         "metadata": "keep" if keep_metadata else None,
     }
+    pairs = [*(param or []), *([] if strength is None else [f"strength={strength}"])]
     try:
-        parameters = parameters_of(operation, options, param or [])
+        parameters = parameters_of(operation, options, pairs)
     except WronglyAskedError as error:
         fail(str(error), EXIT_USAGE)
     items = _items(inputs, output, mask, parameters)
@@ -93,10 +93,6 @@ def restore(
         items, parameters, output, overwrite=overwrite, models=models, as_json=as_json
     )
     _end(outcomes, as_json=as_json, stopped=stopped)
-
-
-def _number_or_text(value: str | None) -> int | str | None:
-    return int(value) if value is not None and value.isdecimal() else value
 
 
 def _items(

@@ -26,28 +26,38 @@ def parameters_of(
 ) -> PictureOperation:
     """Return the parameters of `operation`: `options` that are not None, and `name=value` pairs.
 
-    A value that is JSON is taken as such, so that numbers and lists can be given; any other is
-    text. Raises `WronglyAskedError`.
+    A value that is JSON is taken as such, so that numbers and lists can be given; any other, and
+    one that the parameter takes only as text (`subsampling=420`), is text. Raises
+    `WronglyAskedError`.
     """
     if operation not in OPERATIONS:
         raise WronglyAskedError(
             f"there is no operation {operation!r}; there are {', '.join(OPERATIONS)}"
         )
     asked = {name: value for name, value in options.items() if value is not None}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise WronglyAskedError(f"--param takes name=value, not {pair!r}")
-        asked[name] = _value(value)
+    texts = dict(_pair(pair) for pair in pairs)
+    asked |= {name: _value(text) for name, text in texts.items()}
     try:
         parsed = parse_parameters(operation, asked)
     except ValidationError as error:
-        raise WronglyAskedError(_in_words(operation, error)) from error
+        wrong = {str(each["loc"][1]) for each in error.errors() if len(each["loc"]) > 1}
+        as_text = {name: text for name, text in texts.items() if name in wrong}
+        try:
+            parsed = parse_parameters(operation, asked | as_text)
+        except ValidationError:
+            raise WronglyAskedError(_in_words(operation, error)) from error
     match parsed:
         case IdentityParameters():
             raise WronglyAskedError("identity restores nothing")
         case _:
             return parsed
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise WronglyAskedError(f"--param takes name=value, not {text!r}")
+    return name, value
 
 
 def _value(text: str) -> object:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from cli.restoring.files import Item
 from cli.restoring.outcomes import Failed, Left, Outcome, Skipped, Written
@@ -45,33 +46,44 @@ class Work:
     should_stop: Callable[[], bool]
 
     def run(self, items: Sequence[Item], progress: Progress) -> Iterator[Outcome]:
-        """Yield what came of each file, in order.
+        """Yield what came of each file, as it comes.
 
         Once `should_stop()` is true the file at work is given up before its next tile, and those
-        after it are not begun; what was restored before is written.
+        after it are not begun; what was restored before is written. `progress` is told from
+        another thread.
         """
+        outcomes: SimpleQueue[Outcome | None] = SimpleQueue()
+        with ThreadPoolExecutor(1) as line:
+            work = line.submit(self._all, items, progress, outcomes.put)
+            work.add_done_callback(lambda _: outcomes.put(None))
+            while (outcome := outcomes.get()) is not None:
+                yield outcome
+            work.result()
+
+    def _all(
+        self, items: Sequence[Item], progress: Progress, tell: Callable[[Outcome], None]
+    ) -> None:
         inputs = frozenset(item.path.resolve() for item in items)
-        writing: Future[Outcome] | None = None
+        writing: Future[None] | None = None
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-            ahead = reader.submit(self._read, items[0]) if items else None
+            ahead = [reader.submit(self._read, item) for item in items[:1]]
             for number, item in enumerate(items):
                 progress.began(item)
-                read = ahead.result() if ahead is not None else Left(item.path)
-                following = items[number + 1 : number + 2]
-                ahead = reader.submit(self._read, following[0]) if following else None
+                read = ahead.pop().result()
+                ahead += [
+                    reader.submit(self._read, each) for each in items[number + 1 : number + 2]
+                ]
                 begun = time.perf_counter()
                 done = self._restored(item, read, inputs, progress)
-                # One result waits at most: they may be large.
+                if not isinstance(done, Result):
+                    tell(done)
+                    continue
                 if writing is not None:
-                    yield writing.result()
-                    writing = None
-                match done:
-                    case Result():
-                        writing = writer.submit(self._write, item, done, begun)
-                    case _:
-                        yield done
+                    # One result waits at most: they may be large.
+                    writing.result()
+                writing = writer.submit(self._write, item, done, begun, tell)
             if writing is not None:
-                yield writing.result()
+                writing.result()
 
     def _read(self, item: Item) -> _Read | Outcome:
         if self.should_stop():
@@ -131,7 +143,12 @@ class Work:
             return Skipped(item.path, target)
         return None
 
-    def _write(self, item: Item, result: Result, begun: float) -> Outcome:
+    def _write(
+        self, item: Item, result: Result, begun: float, tell: Callable[[Outcome], None]
+    ) -> None:
+        tell(self._written(item, result, begun))
+
+    def _written(self, item: Item, result: Result, begun: float) -> Outcome:
         target = item.target(self.folder, result.format)
         try:
             file = encoded(result, result.format)

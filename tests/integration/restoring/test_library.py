@@ -1,0 +1,109 @@
+"""The engine for Python programs: read, restore, write."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+import processors
+from processors.engine.tiled import Cancelled
+from processors.images.errors import TruncatedImage
+from processors.images.image import Image as Picture
+from schemas.operations import ImageFormat
+from schemas.warnings import Warned
+
+
+@pytest.fixture
+def photograph(tmp_path: Path) -> Path:
+    path = tmp_path / "in.png"
+    pixels = np.random.default_rng(2).integers(0, 256, (20, 30, 4), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_three_lines_restore_a_picture(photograph: Path) -> None:
+    picture = processors.read(photograph)
+    result = processors.restore(picture, "upscale", model="fast", factor=2)
+    warnings = processors.write(result, photograph.with_name("out.jpg"))
+
+    assert warnings == (Warned.ALPHA_FLATTENED,)
+    assert result.report.output_size == (60, 40)
+    assert result.format is ImageFormat.PNG
+    with Image.open(photograph.with_name("out.jpg")) as written:
+        assert (written.format, written.size) == ("JPEG", (60, 40))
+        assert b"algorithmicallyEnhanced" in written.info["xmp"]
+
+
+def test_bytes_are_read_as_files_are_and_bad_ones_are_refused(photograph: Path) -> None:
+    data = photograph.read_bytes()
+
+    assert (processors.read(data).pixels == processors.read(photograph).pixels).all()
+    with pytest.raises(TruncatedImage):
+        processors.read(data[:-30])
+
+
+def filled(photograph: Path) -> processors.Result:
+    mask = np.zeros((20, 30, 1), np.uint8)
+    mask[4:8, 4:8] = 255
+    marked = Picture(mask, None, None, ImageFormat.PNG, (30, 20))
+    return processors.restore(processors.read(photograph), "inpaint", mask=marked, quality=40)
+
+
+def test_how_a_result_is_written_can_be_said_twice(photograph: Path) -> None:
+    result = filled(photograph)
+    first, second = photograph.with_name("1.webp"), photograph.with_name("2.webp")
+
+    processors.write(result, first)
+    processors.write(result, second, quality=95)
+
+    assert first.stat().st_size < second.stat().st_size
+
+
+def test_a_file_is_replaced_only_when_asked_to(photograph: Path) -> None:
+    result = filled(photograph)
+
+    with pytest.raises(FileExistsError):
+        processors.write(result, photograph)
+    processors.write(result, photograph, overwrite=True)
+
+
+def test_what_is_asked_wrongly_is_an_error_that_names_it(photograph: Path) -> None:
+    picture = processors.read(photograph)
+
+    with pytest.raises(ValidationError, match="factor"):
+        processors.restore(picture, "upscale", factor=9)
+    with pytest.raises(ValueError, match="nothing to restore"):
+        processors.restore(picture, "identity")
+    with pytest.raises(ValueError, match=r"out\.heic ends in none of \.avif"):
+        processors.write(filled(photograph), "out.heic")
+
+
+def test_work_can_be_watched_and_stopped(photograph: Path) -> None:
+    told = list[tuple[int, int]]()
+    picture = processors.read(photograph)
+
+    processors.restore(picture, "upscale", model="fast", progress=lambda *steps: told.append(steps))
+    assert told[-1][0] == told[-1][1]
+    with pytest.raises(Cancelled):
+        processors.restore(picture, "upscale", model="fast", should_stop=lambda: True)
+
+
+def test_torch_is_imported_when_it_is_needed_and_not_before() -> None:
+    steps = (
+        "import sys, processors; early = 'torch' in sys.modules; "
+        "processors.restore; print(early, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(  # noqa: S603 (our own)
+        [sys.executable, "-c", steps], check=True, capture_output=True, text=True
+    )
+
+    assert done.stdout == "False True\n"
+
+
+def test_there_is_nothing_else_in_the_package() -> None:
+    with pytest.raises(AttributeError, match="open"):
+        processors.open  # noqa: B018 (asked for, and not there)

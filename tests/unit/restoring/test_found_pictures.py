@@ -1,0 +1,88 @@
+"""Which files below what was named are restored, and where their results go."""
+
+from pathlib import Path
+
+import pytest
+
+from cli.restoring.files import Item, SameResultError, find_items
+from schemas.operations import ImageFormat
+
+
+def made(top: Path, *names: str) -> Path:
+    for name in names:
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_bytes(b"")
+    return top
+
+
+def names(items: list[Item]) -> list[str]:
+    return [item.name.as_posix() for item in items]
+
+
+def found(*inputs: Path, output: Path, masked: bool = False) -> list[Item]:
+    return find_items(inputs, output, mask=None, masked=masked)
+
+
+def test_a_folder_gives_its_pictures_with_their_folders(tmp_path: Path) -> None:
+    top = made(tmp_path / "in", "b.PNG", "a.jpg", "deep/er/c.heic", "notes.txt", ".hidden.png")
+
+    items = found(top, output=tmp_path / "out")
+
+    assert names(items) == ["a", "b", "deep/er/c"]
+    target = items[2].target(tmp_path / "out", ImageFormat.JPEG)
+    assert target == tmp_path / "out" / "deep/er/c.jpg"
+
+
+def test_a_named_file_is_taken_whatever_its_name(tmp_path: Path) -> None:
+    top = made(tmp_path, "scan.v2.bin")
+
+    assert names(found(top / "scan.v2.bin", output=tmp_path / "out")) == ["scan.v2"]
+
+
+def test_files_that_differ_in_their_end_alone_keep_it(tmp_path: Path) -> None:
+    top = made(tmp_path / "in", "a.jpg", "a.tif", "b.jpg", "deep/a.jpg")
+
+    assert names(found(top, output=tmp_path / "out")) == ["a.jpg", "a.tif", "b", "deep/a"]
+
+
+def test_results_are_not_taken_for_inputs(tmp_path: Path) -> None:
+    top = made(tmp_path, "a.jpg", "out/a.jpg")
+
+    assert names(found(top, output=top / "out")) == ["a"]
+
+
+def test_a_file_that_is_named_twice_is_restored_once(tmp_path: Path) -> None:
+    top = made(tmp_path / "in", "a.jpg")
+
+    assert names(found(top, top / "a.jpg", output=tmp_path / "out")) == ["a"]
+
+
+def test_two_folders_with_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    made(tmp_path, "one/a.jpg", "two/a.jpg")
+
+    with pytest.raises(SameResultError, match="would have the same result"):
+        found(tmp_path / "one", tmp_path / "two", output=tmp_path / "out")
+
+
+def test_the_mask_beside_a_picture_is_its_mask_and_no_picture(tmp_path: Path) -> None:
+    top = made(tmp_path / "in", "a.jpg", "a.jpg.mask.png", "b.jpg", "lone.mask.png")
+
+    items = found(top, output=tmp_path / "out", masked=True)
+
+    assert names(items) == ["a", "b", "lone.mask"]
+    assert [item.mask for item in items] == [top / "a.jpg.mask.png", None, None]
+    assert len(found(top, output=tmp_path / "out")) == 4
+
+
+def test_one_mask_can_be_given_for_all(tmp_path: Path) -> None:
+    top = made(tmp_path / "in", "a.jpg", "a.jpg.mask.png")
+    mask = made(tmp_path, "m.png") / "m.png"
+
+    (item,) = find_items([top], tmp_path / "out", mask=mask, masked=True)
+
+    assert item.mask == mask
+
+
+def test_an_input_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        found(tmp_path / "none", output=tmp_path / "out")
