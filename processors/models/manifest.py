@@ -106,7 +106,7 @@ def _cunet(strength: int, weights: str) -> NetworkEntry:
         ),
         licence="MIT",
         origin="https://github.com/nagadomi/waifu2x",
-        overlap=28,
+        overlap=16,
         tile=256,
         reach=28,
         gflop=663,
