@@ -77,8 +77,10 @@ def _from_cmyk(
     picture: Pillow.Image, profile: bytes | None
 ) -> tuple[Pillow.Image, tuple[Warned, ...]]:
     """Convert to sRGB, through the profile if it is one of CMYK that lcms can use."""
-    if profile is None or space_of(profile) != CMYK:
+    if profile is None:
         return picture.convert("RGB"), (Warned.PROFILE_MISSING,)
+    if space_of(profile) != CMYK:
+        return picture.convert("RGB"), (Warned.PROFILE_MISSING, Warned.PROFILE_UNUSABLE)
     try:
         return _converted(picture, ImageCms.ImageCmsProfile(io.BytesIO(profile))), ()
     except (ImageCms.PyCMSError, OSError, ValueError):

@@ -22,15 +22,15 @@ from processors.images.header import read_header
 from processors.images.headers.facts import ImageHeader
 from processors.images.image import Image
 from processors.images.limits import DecodeLimits
-from processors.images.loaded import Channel, Loaded
+from processors.images.loaded import Loaded
 from processors.images.metadata import DamagedMetadata, kept
 from processors.images.orientation import upright
-from processors.images.profiles import CMYK, GREY, RGB, space_of
+from processors.images.profiles import describes
 from schemas.operations import ImageFormat
 from schemas.warnings import Warned
 
 _SHALLOW = 8
-_NO_ROOM = ("insufficient memory", "memory allocation", "out of memory", "allocate memory")
+_NO_ROOM = ("insufficient memory", "bytes failed", "out of memory", "allocate memory")
 _EARLY = ("truncated", "not enough image data", "end of file", "premature")
 
 
@@ -91,7 +91,10 @@ def _finished(loaded: Loaded, header: ImageHeader, frames: int) -> Image:
             exif = kept(loaded.exif)
         except DamagedMetadata:
             told.append(Warned.METADATA_DAMAGED)
-    icc = _of_these_pixels(loaded.icc, loaded.pixels, told)
+    icc = loaded.icc
+    if icc is not None and not describes(icc, grey=loaded.pixels.shape[2] == 1):
+        told.append(Warned.PROFILE_UNUSABLE)
+        icc = None
     turned = loaded.orientation
     return Image(
         pixels=upright(loaded.pixels, turned),
@@ -102,15 +105,3 @@ def _finished(loaded: Loaded, header: ImageHeader, frames: int) -> Image:
         exif=exif,
         warnings=tuple(dict.fromkeys(told)),
     )
-
-
-def _of_these_pixels(icc: bytes | None, pixels: Channel, told: list[Warned]) -> bytes | None:
-    """Return the profile where it describes these pixels; one of CMYK was used before."""
-    if icc is None:
-        return None
-    space = space_of(icc)
-    if space == (GREY if pixels.shape[2] == 1 else RGB):
-        return icc
-    if space != CMYK or Warned.PROFILE_MISSING in told:
-        told.append(Warned.PROFILE_UNUSABLE)
-    return None

@@ -25,7 +25,7 @@ _SECONDS: Final = 4
 _SECONDS_A_PIXEL: Final = 0.2e-6
 """Of CPU. The slowest of 50 megapixels, a PNG of 16 bits, takes a third of what it may."""
 
-_CONFINED: Final = SandboxLimits(address_space=1280 << 20, cpu_s=60)
+CONFINED: Final = SandboxLimits(address_space=1280 << 20, cpu_s=60)
 """Pictures of 50 megapixels take up to 0.9 GB; OpenCV's code, where needed, 0.3 GB of addresses."""
 
 
@@ -59,7 +59,7 @@ class Decoder:
         self, limits: DecodeLimits | None = None, sandbox: SandboxLimits | None = None
     ) -> None:
         self._limits = limits or DecodeLimits()
-        self._sandbox = Sandbox("processors.images.decode_child", sandbox or _CONFINED)
+        self._sandbox = Sandbox("processors.images.decode_child", sandbox or CONFINED)
 
     def __enter__(self) -> Self:
         return self

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import AvifImagePlugin
+from PIL import AvifImagePlugin, PngImagePlugin
 from PIL import Image as Pillow
 
 from processors.images.channels import to_channels
@@ -22,6 +22,9 @@ from schemas.warnings import Warned
 
 _EXIF_PREFIX: Final = b"Exif\0\0"
 _DEEP: Final = 16
+_CONVERTED: Final = ("CMYK", "LAB")
+"""What comes out of these is sRGB, whatever profile the file has."""
+_LONGEST_TEXT: Final = 8 << 20
 _PNG_COLOUR_TYPE: Final = 25
 _GREY, _GREY_ALPHA = 0, 4
 _TIFF_ORIENTATION: Final = 274
@@ -34,6 +37,8 @@ def read(data: bytes, header: ImageHeader, limits: DecodeLimits) -> Loaded:
     """
     # Pillow's own limit would warn or raise at other sizes than the caller's.
     Pillow.MAX_IMAGE_PIXELS = None
+    # Of a PNG's profile too, which is unpacked by the same rule.
+    PngImagePlugin.MAX_TEXT_CHUNK = _LONGEST_TEXT
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     with Pillow.open(io.BytesIO(data), formats=[header.format.value.upper()]) as picture:
         frames = int(getattr(picture, "n_frames", 1))
@@ -42,7 +47,7 @@ def read(data: bytes, header: ImageHeader, limits: DecodeLimits) -> Loaded:
         if sorted(picture.size) != sorted((header.width, header.height)):
             raise UnreadableImage(f"the picture has {picture.size}, which its header does not tell")
         icc = picture.info.get("icc_profile")
-        profile = sound(icc)
+        profile = usable = sound(icc)
         warnings: tuple[Warned, ...] = ()
         if _is_deep_colour(picture, data, header):
             pixels, alpha = _deep(picture, data, header)
@@ -50,11 +55,13 @@ def read(data: bytes, header: ImageHeader, limits: DecodeLimits) -> Loaded:
         else:
             picture.load()
             pixels, alpha, warnings = to_channels(picture, profile, header.depth)
+            if picture.mode in _CONVERTED:
+                profile = None
             # Pillow turns a TIFF when it loads it.
             tiff = header.format is ImageFormat.TIFF
             orientation = AS_STORED if tiff else orientation_of(picture)
         exif = _exif(picture, data, header)
-    if icc and profile is None:
+    if icc and usable is None:
         warnings = (*warnings, Warned.PROFILE_UNUSABLE)
     return Loaded(pixels, alpha, profile, exif, orientation, frames, header.depth, warnings)
 

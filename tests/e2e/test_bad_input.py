@@ -55,7 +55,7 @@ BAD: dict[str, tuple[str, bytes, str, str]] = {
     ),
     "hollow": ("upscale-fast-x4/hollow.png", png_of_size(3000, 3000), "failed", "truncated_image"),
     "empty": ("identity/empty.png", b"", "rejected", "empty_object"),
-    "gif": ("identity/a.gif", picture(form="GIF", mode="L"), "rejected", "unsupported_format"),
+    "icon": ("identity/a.ico", picture(form="ICO"), "rejected", "unsupported_format"),
     "no_preset": ("no-such-preset/a.png", picture(), "rejected", "preset_unknown"),
     "no_path": ("lonely.png", picture(), "rejected", "malformed_key"),
     "long_name": (f"identity/{LONG_NAME}", picture(), "rejected", "key_too_long"),

@@ -11,6 +11,9 @@ _COMPRESSION: Final = 259
 _PLACES: Final = ((273, 279), (324, 325))
 _MOST_PARTS: Final = 200_000
 _JPEG: Final = 7
+_NEEDED: Final = (258, 273, 279, 320, 324, 325, 347)
+"""Fields without which a page cannot be decoded: places, lengths, colours, JPEG's tables."""
+_BYTES: Final = {1: 1, 3: 2, 4: 4, 7: 1}
 
 
 def pages(data: bytes, *, most: int) -> int:
@@ -34,6 +37,10 @@ def pages(data: bytes, *, most: int) -> int:
 
 
 def _check_parts(held: Held, data: bytes, fields: dict[int, Entry], order: ByteOrder) -> None:
+    for entry in (fields[tag] for tag in _NEEDED if tag in fields):
+        width = _BYTES.get(entry.kind, 1) * entry.count
+        if entry.place(width) + width > len(data):
+            raise TruncatedImage("a field of the TIFF lies beyond its end")
     in_jpeg = _COMPRESSION in fields and numbers(held, fields[_COMPRESSION], order, most=1) == [
         _JPEG
     ]
