@@ -127,6 +127,9 @@ class Work:
         except MemoryError:
             reason = "the picture needs more memory than there is"
             return Failed(item.path, reason, ErrorCode.PROCESSING_FAILED)
+        except Exception as error:  # noqa: BLE001 (a defect that one of thousands of files meets)
+            reason = f"unexpected {type(error).__name__}: {error}"
+            return Failed(item.path, reason, ErrorCode.PROCESSING_FAILED)
         result = Result(restored.image, read.image, restored.report, self.parameters)
         target = self._target(item, read.image, has_alpha=result.image.alpha is not None)
         return self._refused(item, target, inputs) or result
