@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
+import pytest
 
 from domain.jobs import workers
 from domain.jobs.model import Ending, Header, StoredObject
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from infra.stack import Running
+
+pytestmark = pytest.mark.timed
 
 LINE = 20_000
 """What a standard account may have waiting."""

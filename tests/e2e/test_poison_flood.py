@@ -27,6 +27,8 @@ from tests.integration.streams.streams_world import job_request
 if TYPE_CHECKING:
     from schemas.ids import AccountId
 
+pytestmark = pytest.mark.timed
+
 FLOOD = 1500
 BEHIND = 24_000
 """More than fits into a stage's buffer: what is full must not hold up other stages."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -67,9 +68,18 @@ def _begin(settings: Settings, template: str) -> None:
     """Make this process ready to play, on a ground that goes with it."""
     # Say nothing of the thousands of faults that are waited out.
     structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     leaving = ExitStack()
     _grounds.append(leaving.enter_context(ground(settings, template)))
     Finalize(None, leaving.close, exitpriority=1)
+
+
+def _end_with_parent() -> None:
+    """A pool's process would wait for ever for work from one that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 _grounds: Final[list[Ground]] = []

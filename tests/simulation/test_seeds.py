@@ -4,25 +4,22 @@ from collections import Counter
 
 import pytest
 
-from infra.stack import Stack
+from tests.simulation.ahead import SEEDS, SEEDS_FOR_A_MUTANT
 from tests.simulation.fate import CRASH_POINTS
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.runner import runner
-
-SEEDS = 300
-SEEDS_FOR_A_MUTANT = 100
+from tests.simulation.play import Outcome
 
 
 @pytest.mark.timeout(900)
-def test_no_seed_of_trouble_finds_anything(stack: Stack) -> None:
+def test_no_seed_of_trouble_finds_anything(seeds: list[Outcome]) -> None:
     faults: Counter[str] = Counter()
     jobs: Counter[str] = Counter()
-    with runner(stack.settings()) as running:
-        for outcome in running.outcomes(range(SEEDS)):
-            found = "\n".join((*outcome.trace[-60:], "", *outcome.findings))
-            assert not outcome.findings, f"seed {outcome.seed}:\n{found}"
-            faults += outcome.faults
-            jobs += outcome.jobs
+    for outcome in seeds:
+        found = "\n".join((*outcome.trace, "", *outcome.findings))
+        assert not outcome.findings, f"seed {outcome.seed}:\n{found}"
+        faults += outcome.faults
+        jobs += outcome.jobs
+    assert len(seeds) == SEEDS
     # Shown by pytest -rP.
     print(f"{faults.total()} faults: {dict(sorted(faults.items()))}; jobs: {dict(jobs)}")  # noqa: T201
     assert all(jobs[state] for state in ("succeeded", "rejected", "failed", "cancelled", "expired"))
@@ -53,17 +50,15 @@ def test_no_seed_of_trouble_finds_anything(stack: Stack) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_every_build_that_is_broken_on_purpose_is_caught(stack: Stack) -> None:
-    with runner(stack.settings()) as running:
-        hunts = running.hunts(range(len(MUTANTS)), seeds=SEEDS_FOR_A_MUTANT)
-        for mutant, outcome in zip(MUTANTS, hunts, strict=True):
-            found = outcome.findings
-            assert found, f"{SEEDS_FOR_A_MUTANT} seeds did not find that {mutant.name}"
-            expected = any(finding.startswith(mutant.expected) for finding in found)
-            assert expected, f"{mutant.name} was found otherwise: {found}"
+def test_every_build_that_is_broken_on_purpose_is_caught(hunts: list[Outcome]) -> None:
+    for mutant, outcome in zip(MUTANTS, hunts, strict=True):
+        found = outcome.findings
+        assert found, f"{SEEDS_FOR_A_MUTANT} seeds did not find that {mutant.name}"
+        expected = any(finding.startswith(mutant.expected) for finding in found)
+        assert expected, f"{mutant.name} was found otherwise: {found}"
 
 
-def test_a_seed_decides_everything(stack: Stack) -> None:
-    with runner(stack.settings(), processes=2) as running:
-        first, again = running.outcomes([7, 7])
+@pytest.mark.timeout(900)
+def test_a_seed_decides_everything(twice: list[Outcome]) -> None:
+    first, again = twice
     assert (first.digest, first.faults, first.turns) == (again.digest, again.faults, again.turns)

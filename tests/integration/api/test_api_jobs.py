@@ -90,6 +90,7 @@ def test_a_new_job_can_be_waited_for_in_its_own_request(world: World, client: Cl
     assert answer.headers["location"] == f"/v1/jobs/{job_id}"
 
 
+@pytest.mark.timed
 def test_a_wait_that_is_over_answers_with_the_job_as_it_stands(client: Client) -> None:
     started = time.monotonic()
     answer = client.post_job(headers={"Prefer": "wait=1"})

@@ -27,6 +27,8 @@ from schemas.operations import OperationName
 from streams.scraped import Scraped
 from tests.integration.streams.streams_world import TurnedClock, World
 
+pytestmark = pytest.mark.timed
+
 NOWHERE = "127.0.0.1:1"
 IDENTITY = OperationName.IDENTITY
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from infra.stack.isolation import Database
 
+pytestmark = pytest.mark.timed
+
 EXPAND: Final = (STEPS, Path(__file__).parent / "steps")
 SLOW: Final = (STEPS, Path(__file__).parent / "slow_steps")
 IMPATIENT: Final = Patience(lock_s=0.5, tries=3, first_pause_s=0.2)

@@ -21,6 +21,8 @@ from infra.stack.supervisor import Change, Event
 from tests.e2e.customer import Customer, customer_of, picture, wait_until
 from tests.integration.stack.hangable import Hang
 
+pytestmark = pytest.mark.timed
+
 ROOT = Path(__file__).parents[3]
 FROZEN_S = 30.0
 """The longest from a freeze until the replacement has done the work that waits."""
