@@ -12,6 +12,7 @@ from processors.operations.enhance import Enhance
 from processors.operations.inpaint import Inpaint
 from processors.operations.restore import Restore
 from processors.operations.result import Restored
+from processors.operations.scratches import Scratches
 from processors.operations.tone import Tone
 from processors.operations.upscale import Upscale
 from processors.sandbox.sandbox import Sandbox, SandboxLimits
@@ -20,6 +21,7 @@ from schemas.operations import (
     InpaintParameters,
     Parameters,
     RestoreParameters,
+    ScratchesParameters,
     ToneParameters,
     UpscaleParameters,
 )
@@ -38,6 +40,7 @@ class Restorer:
         self._filler = Sandbox("processors.engine.fill_child", SandboxLimits())
         self._upscale = Upscale(self.registry, self.engine)
         self._restore = Restore(self.registry, self.engine)
+        self._scratches = Scratches(self._filler)
         self._tone = Tone()
         self._inpaint = Inpaint(self._filler)
 
@@ -79,6 +82,8 @@ class Restorer:
                 run = partial(self._restore.run, image, parameters, mask)
             case InpaintParameters():
                 run = partial(self._inpaint.run, image, parameters, mask)
+            case ScratchesParameters():
+                run = partial(self._scratches.run, image, parameters, mask)
             case ToneParameters():
                 run = partial(self._tone.run, image, parameters, mask)
             case EnhanceParameters():
