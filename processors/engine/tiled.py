@@ -1,26 +1,42 @@
-"""Running a network over a picture, tile by tile."""
+"""Running a network over pictures, tile by tile."""
 
-import copy
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from processors.engine.device import DTYPES, Device, choose_device
-from processors.engine.plan import Box, Tile, plan_tiles
+from processors.engine import memory
+from processors.engine.device import (
+    Device,
+    choose_device,
+    use_ieee_fp32,
+    use_no_more_threads_than_cores,
+)
+from processors.engine.placed import Placed
+from processors.engine.turns import Turns
+from processors.engine.work import Pixels, Step, Work
 from processors.failures import ProcessingFailure
 from processors.models.manifest import NetworkEntry, Precision
 from processors.models.registry import LoadedNetwork
 
 Progress = Callable[[int, int], None]
-"""Called with the steps that are done and the steps there are, after each step."""
+"""Called with the steps that are done and the steps there are: after each step, and once a
+second while a long one runs or waits for its turn."""
 
 ShouldStop = Callable[[], bool]
-"""Asked before each step; once true, the work stops with `Cancelled`."""
+"""Asked before each step, and once a second within; once true, the work stops with `Cancelled`."""
+
+_BEAT_S: Final = 1.0
+
+_LARGEST_ON_CPU: Final = 640 * 640
+"""Pixels read at once: past that the light networks gained nothing, and progress is coarse."""
+
+_WORTH_GIVING_BACK: Final = 256 * 256
+"""Pixels read at once from which on the memory of a tile is not left with the process."""
 
 
 class Cancelled(Exception):  # noqa: N818 (an outcome that was asked for, not an error)
@@ -31,15 +47,19 @@ class NotFinite(ProcessingFailure):
     """A network gave NaN or infinity even in fp32."""
 
 
+class TooLittleMemory(ProcessingFailure):
+    """Not even the smallest tile fits into the memory there is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Enlarged:
     """A picture out of a network.
 
     `pixels` is (scale·H, scale·W, 3), RGB; `redone` counts the tiles that were computed again
-    in fp32 because they were not finite.
+    in fp32 because they were not finite. `device` is in the precision that was used.
     """
 
-    pixels: npt.NDArray[np.uint8]
+    pixels: Pixels
     tiles: int
     redone: int
     device: Device
@@ -48,108 +68,167 @@ class Enlarged:
 class Engine:
     """Runs networks on one device, keeping each there once it was used.
 
-    Safe to share between threads. A module of fp32 weights is never changed; the device holds
-    its own copy.
+    `memory_bytes` is what the activations of a tile may take; a larger tile spends less on its
+    overlap. Safe to share between threads: one tile runs at a time, so that jobs do not fight
+    for cores, and jobs take turns by the tile. A module of fp32 weights is never changed; the
+    device holds its own copy. Sets what holds for the whole process: torch's threads are no
+    more than the cores, and on the CPU freed memory is kept until a picture is done.
     """
 
-    def __init__(self, device: Device | None = None) -> None:
+    def __init__(self, device: Device | None = None, *, memory_bytes: int | None = None) -> None:
         self.device = device or choose_device()
-        self._placed: dict[tuple[str, Precision], nn.Module] = {}
-        self._lock = threading.Lock()
+        self._memory_bytes = memory_bytes or memory.budget(self.device)
+        self._placed: dict[tuple[str, Precision], Placed] = {}
+        self._placing = threading.Lock()
+        self._turns = Turns()
+        if self.device.name == "cpu":
+            use_no_more_threads_than_cores()
+            memory.keep_freed_memory()
+        else:
+            use_ieee_fp32()
 
     def enlarge(
         self,
         network: LoadedNetwork,
-        pixels: npt.NDArray[np.uint8],
+        pixels: Pixels,
         *,
         progress: Progress,
         should_stop: ShouldStop,
         tile: int | None = None,
     ) -> Enlarged:
-        """Run `network` over `pixels`, (H, W, 3) RGB, in tiles of `tile` pixels a side.
+        """Run `network` over `pixels`, (H, W, 3) RGB, in as few tiles as memory allows.
 
-        The tile's default is the network's own. Raises `Cancelled` before the next tile once
-        `should_stop()` is true, `NotFinite` when a tile is not finite in fp32.
+        With `tile`, in tiles of that many pixels a side instead. A tile that runs out of memory
+        halves those that are left. Raises `Cancelled` within a second or a layer, whichever is
+        longer (on a GPU: a tile), once `should_stop()` is true; `NotFinite` when a tile is not
+        finite in fp32; `TooLittleMemory` when tiles cannot be made small enough.
+        """
+        (enlarged,) = self.enlarge_many(
+            network, [pixels], progress=progress, should_stop=should_stop, tile=tile
+        )
+        return enlarged
+
+    def enlarge_many(
+        self,
+        network: LoadedNetwork,
+        pictures: Sequence[Pixels],
+        *,
+        progress: Progress,
+        should_stop: ShouldStop,
+        tile: int | None = None,
+    ) -> list[Enlarged]:
+        """Run `network` over several pictures, in their order; steps are counted over all.
+
+        On a GPU, tiles of one size that follow one another go through at once, as many as
+        memory allows. On a CPU that was no faster, so there each goes alone. Raises as
+        `enlarge` does.
         """
         entry = network.entry
-        height, width, channels = pixels.shape
-        plan = plan_tiles(
-            width,
-            height,
-            tile=tile or entry.tile,
-            overlap=entry.overlap,
-            multiple=entry.multiple,
-        )
-        enlarged = np.empty((height * entry.scale, width * entry.scale, channels), np.uint8)
-        redone = 0
-        for done, step in enumerate(plan):
-            if should_stop():
-                raise Cancelled
-            output, again = self._run(network, _cut(pixels, step.read))
-            redone += again
-            _paste(enlarged, output, step, entry)
-            progress(done + 1, len(plan))
-        return Enlarged(enlarged, len(plan), redone, self.device)
+        precision = self.device.precision_of(entry)
+        beat = _Beat(progress, should_stop)
+        work = Work(entry, pictures, tile or self._area(entry, precision), squares=bool(tile))
+        at_once = 1 if self.device.name == "cpu" else self._area(entry, precision)
+        while work.left:
+            beat.stop_if_asked()
+            beat.done, beat.total = work.done, work.done + len(work.left)
+            steps = work.next_steps(at_once)
+            if self._fits(network, precision, work, steps, beat):
+                work.finish(len(steps))
+                progress(work.done, work.done + len(work.left))
+            elif len(steps) > 1:
+                at_once = 1
+            elif not work.halve():
+                raise TooLittleMemory(f"{entry.name} does not fit even in its smallest tiles")
+        if work.largest > _WORTH_GIVING_BACK:
+            memory.give_back(self.device)
+        device = Device(self.device.name, precision)
+        return [
+            Enlarged(target, tiles, redone, device)
+            for target, tiles, redone in zip(work.targets, work.tiles, work.redone, strict=True)
+        ]
+
+    def _area(self, entry: NetworkEntry, precision: Precision) -> int:
+        """Return how many pixels may be read at once."""
+        each = memory.bytes_per_pixel(entry, precision)
+        if each is None:
+            return (entry.tile + 2 * (entry.overlap + entry.multiple)) ** 2
+        fitting = max(1, self._memory_bytes // each)
+        return min(fitting, _LARGEST_ON_CPU) if self.device.name == "cpu" else fitting
+
+    def _fits(
+        self,
+        network: LoadedNetwork,
+        precision: Precision,
+        work: Work,
+        steps: list[Step],
+        beat: "_Beat",
+    ) -> bool:
+        """Do the steps; False, with nothing done, where they need more memory than there is."""
+        try:
+            with self._turns.taken(beat):
+                work.paste(steps, *self._run(network, precision, work.cut(steps), beat))
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_out_of_memory(error):
+                raise
+        else:
+            return True
+        # Not within the except clause: what the error's frames hold is free only here.
+        memory.give_back(self.device)
+        return False
 
     def _run(
-        self, network: LoadedNetwork, pixels: npt.NDArray[np.uint8]
-    ) -> tuple[npt.NDArray[np.uint8], bool]:
-        output = self._infer(network, pixels, self.device.precision)
+        self, network: LoadedNetwork, precision: Precision, pixels: Pixels, beat: "_Beat"
+    ) -> tuple[Tensor, bool]:
+        """Return fp32 (N, 3, H, W) for `pixels`, (N, H, W, 3), and whether fp32 was needed."""
+        output = self._infer(network, precision, pixels, beat)
         if _is_finite(output):
-            return _to_pixels(output), False
-        if self.device.precision is not Precision.FP32:
-            output = self._infer(network, pixels, Precision.FP32)
+            return output, False
+        if precision is not Precision.FP32:
+            output = self._infer(network, Precision.FP32, pixels, beat)
             if _is_finite(output):
-                return _to_pixels(output), True
+                return output, True
         raise NotFinite(f"{network.entry.name} gave values that are not finite in fp32")
 
     def _infer(
-        self, network: LoadedNetwork, pixels: npt.NDArray[np.uint8], precision: Precision
+        self, network: LoadedNetwork, precision: Precision, pixels: Pixels, beat: "_Beat"
     ) -> Tensor:
-        module = self._place(network, precision)
+        placed = self._place(network, precision)
         with torch.inference_mode():
-            picture = torch.from_numpy(pixels).to(self.device.name, DTYPES[precision])
-            # An (H, W, 3) picture is channels-last as it stands: no copy is needed.
-            output: Tensor = module(picture.div_(255).permute(2, 0, 1).unsqueeze(0))
-            return output.squeeze(0).float()
+            # (N, H, W, 3) is channels-last as it stands: no copy is needed.
+            pictures = torch.from_numpy(pixels).to(self.device.name).float().div_(255)
+            return placed.run(pictures.permute(0, 3, 1, 2), beat).float()
 
-    def _place(self, network: LoadedNetwork, precision: Precision) -> nn.Module:
+    def _place(self, network: LoadedNetwork, precision: Precision) -> Placed:
         key = (network.entry.name, precision)
-        with self._lock:
+        with self._placing:
             if key not in self._placed:
-                module = copy.deepcopy(network.module)
-                module = module.to(self.device.name, DTYPES[precision])
-                # On two cores RRDBNet runs 10 to 40 % faster in channels-last.
-                self._placed[key] = module.to(memory_format=torch.channels_last)
+                self._placed[key] = Placed(network.module, self.device.name, precision)
             return self._placed[key]
 
 
-def _cut(pixels: npt.NDArray[np.uint8], box: Box) -> npt.NDArray[np.uint8]:
-    """Copy what `box` covers, its part outside the picture filled with the edge."""
-    height, width, _ = pixels.shape
-    inside = pixels[box.top : box.bottom, box.left : box.right]
-    beyond = ((0, max(0, box.bottom - height)), (0, max(0, box.right - width)), (0, 0))
-    return np.pad(inside, beyond, mode="edge")
+@dataclass(slots=True)
+class _Beat:
+    """Tells progress and asks whether to stop, once a second at most."""
 
+    progress: Progress
+    should_stop: ShouldStop
+    done: int = 0
+    total: int = 0
+    last: float = field(default_factory=time.monotonic)
 
-def _paste(
-    target: npt.NDArray[np.uint8],
-    output: npt.NDArray[np.uint8],
-    step: Tile,
-    entry: NetworkEntry,
-) -> None:
-    kept, read, scale = step.kept, step.read, entry.scale
-    top, left = (kept.top - read.top) * scale, (kept.left - read.left) * scale
-    target[kept.top * scale : kept.bottom * scale, kept.left * scale : kept.right * scale] = output[
-        top : top + kept.height * scale, left : left + kept.width * scale
-    ]
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self.last >= _BEAT_S:
+            self.last = now
+            self.stop_if_asked()
+            self.progress(self.done, self.total)
+
+    def stop_if_asked(self) -> None:
+        if self.should_stop():
+            raise Cancelled
 
 
 def _is_finite(output: Tensor) -> bool:
-    return bool(torch.isfinite(output).all())
-
-
-def _to_pixels(output: Tensor) -> npt.NDArray[np.uint8]:
-    levels = output.mul(255).round_().clamp_(0, 255).to(torch.uint8)
-    pixels: npt.NDArray[np.uint8] = levels.permute(1, 2, 0).contiguous().cpu().numpy()
-    return pixels
+    # The extremes of what holds a NaN are NaN.
+    low, high = output.aminmax()
+    return bool(torch.isfinite(low) & torch.isfinite(high))

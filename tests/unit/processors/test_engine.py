@@ -1,5 +1,6 @@
 """The engine runs any network over tiles without a seam, and minds what it is told."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from processors.engine.colour import hold_colour
 from processors.engine.device import CPU, Device
-from processors.engine.tiled import Cancelled, Engine, NotFinite
+from processors.engine.tiled import Cancelled, Engine, NotFinite, TooLittleMemory
 from processors.models.manifest import NETWORKS, Precision
 from processors.models.registry import LoadedNetwork
 
@@ -35,9 +36,33 @@ class Scaled(nn.Module):
     def __init__(self, by: float) -> None:
         super().__init__()
         self.by = by
+        self.enlarge = nn.Conv2d(3, 3, 1, bias=False)
+        nn.init.dirac_(self.enlarge.weight)
+        self.enlarge.weight.data.mul_(by)
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x * self.by) / self.by
+        enlarged: Tensor = self.enlarge(x)
+        return enlarged / self.by
+
+
+class Hungry(nn.Module):
+    """Leaves pictures as they are; past the first `sated`, large ones take too much memory."""
+
+    def __init__(self, area: int, sated: int = 0) -> None:
+        super().__init__()
+        self.area = area
+        self.sated = sated
+        self.failed = 0
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Hungry":
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.sated -= 1
+        if self.sated < 0 and x.shape[2] * x.shape[3] > self.area:
+            self.failed += 1
+            torch.empty(1 << 60, dtype=torch.uint8)
+        return x * 1.0
 
 
 def network(module: nn.Module, scale: int, overlap: int = 2, multiple: int = 1) -> LoadedNetwork:
@@ -133,6 +158,152 @@ def test_the_registry_s_network_is_left_in_fp32() -> None:
     )
 
     assert all(value.dtype is torch.float32 for value in blur.module.state_dict().values())
+
+
+def test_tiles_that_do_not_fit_are_halved_and_those_that_are_done_are_kept() -> None:
+    pixels = picture(60, 100)
+    module = Hungry(area=1000, sated=1)
+    told: list[tuple[int, int]] = []
+
+    enlarged = Engine(CPU).enlarge(
+        network(module, scale=1),
+        pixels,
+        progress=lambda done, total: told.append((done, total)),
+        should_stop=never,
+        tile=50,
+    )
+
+    assert (enlarged.pixels == pixels).all()
+    # Of four tiles the first fits; the second fails, for itself and the two after it.
+    assert told == [(1, 4), *((index, 7) for index in range(2, 8))]
+    assert module.failed == 1
+
+
+def test_a_picture_that_fits_in_no_tile_at_all_is_an_error() -> None:
+    with pytest.raises(TooLittleMemory):
+        Engine(CPU).enlarge(
+            network(Hungry(area=20), scale=1), picture(), progress=ignore, should_stop=never
+        )
+
+
+def test_another_error_of_a_network_is_not_taken_for_a_lack_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="expected input"):
+        Engine(CPU).enlarge(
+            network(nn.Conv2d(4, 4, 1), scale=1), picture(), progress=ignore, should_stop=never
+        )
+
+
+def test_the_memory_that_is_allowed_decides_on_the_tiles() -> None:
+    blur = network(Neighbours(1 / 75), scale=2)
+    pixels = picture(200, 300)
+
+    roomy = Engine(CPU).enlarge(blur, pixels, progress=ignore, should_stop=never)
+    tight = Engine(CPU, memory_bytes=200_000_000).enlarge(
+        blur, pixels, progress=ignore, should_stop=never
+    )
+
+    assert (roomy.tiles, tight.tiles) == (1, 6)
+    assert np.abs(roomy.pixels.astype(int) - tight.pixels).max() <= 1
+
+
+def test_several_pictures_come_back_in_their_order_each_as_if_alone() -> None:
+    blur = network(Neighbours(1 / 75), scale=2)
+    pictures = [picture(9, 12), picture(9, 12), picture(30, 7)]
+    told: list[tuple[int, int]] = []
+    engine = Engine(CPU)
+
+    together = engine.enlarge_many(
+        blur,
+        pictures,
+        progress=lambda done, total: told.append((done, total)),
+        should_stop=never,
+    )
+
+    alone = [
+        engine.enlarge(blur, pixels, progress=ignore, should_stop=never) for pixels in pictures
+    ]
+    assert [one.tiles for one in together] == [1, 1, 1]
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    for one, other in zip(together, alone, strict=True):
+        assert (one.pixels == other.pixels).all()
+
+
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
+def test_a_network_that_may_not_run_in_half_precision_runs_in_fp32(precision: Precision) -> None:
+    loaded = network(Neighbours(1 / 75), scale=2)
+    strict = replace(loaded, entry=replace(loaded.entry, precisions=frozenset({Precision.FP32})))
+    engine = Engine(Device("cpu", precision))
+    pixels = picture(8, 8)
+
+    half, full = (
+        engine.enlarge(each, pixels, progress=ignore, should_stop=never)
+        for each in (loaded, replace(strict, entry=replace(strict.entry, name="strict")))
+    )
+
+    assert (half.device.precision, full.device.precision) == (precision, Precision.FP32)
+
+
+def test_bf16_does_not_round_the_picture_itself() -> None:
+    # As bf16, 255 levels would become 160.
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
+
+    enlarged = Engine(Device("cpu", Precision.BF16)).enlarge(
+        network(Scaled(1.0), scale=1), pixels, progress=ignore, should_stop=never
+    )
+
+    assert (enlarged.pixels == pixels).all()
+
+
+def test_a_long_tile_tells_that_it_goes_on_and_stops_when_asked() -> None:
+    told: list[tuple[int, int]] = []
+
+    class Endless(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            while True:
+                x = self.layer(x)
+
+    with pytest.raises(Cancelled):
+        Engine(CPU).enlarge(
+            network(Endless(), scale=1),
+            picture(),
+            progress=lambda done, total: told.append((done, total)),
+            should_stop=lambda: bool(told),
+        )
+
+    assert told == [(0, 1)]
+
+
+def test_jobs_take_turns_by_the_tile() -> None:
+    engine = Engine(CPU)
+    ends: list[str] = []
+    started = threading.Barrier(2)
+
+    def enlarge(name: str, pixels: npt.NDArray[np.uint8]) -> None:
+        begun = False
+
+        def told(_done: int, _total: int) -> None:
+            nonlocal begun
+            if not begun:
+                begun = True
+                started.wait(timeout=30)
+
+        engine.enlarge(
+            network(Scaled(1.0), scale=1), pixels, progress=told, should_stop=never, tile=4
+        )
+        ends.append(name)
+
+    long = threading.Thread(target=enlarge, args=("long", picture(200, 200)))
+    short = threading.Thread(target=enlarge, args=("short", picture(20, 20)))
+    long.start()
+    short.start()
+    long.join(timeout=60)
+    short.join(timeout=60)
+
+    assert ends == ["short", "long"]
 
 
 def test_a_shift_of_colour_is_taken_back_and_detail_is_left() -> None:
