@@ -9,13 +9,17 @@ from torch import nn
 from processors.failures import ModelUnavailable
 from processors.models.cunet import CUNet
 from processors.models.entries import Architecture, NcnnModel, NetworkEntry, SuppliedFile
-from processors.models.files import ModelStatus, read_verified, statuses
+from processors.models.files import FileMissing, ModelStatus, read_verified, statuses
+from processors.models.learned_fill import LearnedInpainter
 from processors.models.manifest import NETWORKS
 from processors.models.ncnn_weights import load_ncnn
+from processors.models.onnx_session import open_session
 from processors.models.rrdbnet import RRDBNet
 from processors.models.srvgg import SRVGGNetCompact
+from processors.models.supplied import SUPPLIED, SuppliedEntry
 from processors.models.torch_archive import load_archive
 from processors.models.upconv import Upconv7
+from schemas.operations import OperationName
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +33,21 @@ class LoadedNetwork:
 class Registry:
     """The networks of a manifest by name. Safe to share between threads.
 
-    `models_dir` holds the files that the operator supplies.
+    `models_dir` holds the files that the operator supplies; `supplied` are the models that are
+    no networks of a known architecture, but files to be run as they are.
     """
 
     def __init__(
-        self, entries: tuple[NetworkEntry, ...] = NETWORKS, models_dir: Path | None = None
+        self,
+        entries: tuple[NetworkEntry, ...] = NETWORKS,
+        models_dir: Path | None = None,
+        supplied: tuple[SuppliedEntry, ...] = SUPPLIED,
     ) -> None:
         self._entries = {entry.name: entry for entry in entries}
+        self._supplied = supplied
         self._models_dir = models_dir
         self._loaded: dict[str, LoadedNetwork] = {}
+        self._inpainters: dict[str, LearnedInpainter] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str) -> LoadedNetwork:
@@ -51,9 +61,30 @@ class Registry:
                 self._loaded[name] = self._load(name)
             return self._loaded[name]
 
+    def inpainter(self) -> LearnedInpainter:
+        """Return the first network for holes that is supplied, loading it on the first call.
+
+        Raises `ModelUnavailable`: of a file that is there, when it is not the manifest's or
+        cannot be run; and when none is there, naming every file that would do.
+        """
+        missing: list[str] = []
+        with self._lock:
+            for entry in self._supplied:
+                if OperationName.INPAINT not in entry.operations:
+                    continue
+                try:
+                    if entry.name not in self._inpainters:
+                        content = read_verified(entry, entry.source.weights, self._models_dir)
+                        session = open_session(entry.name, content)
+                        self._inpainters[entry.name] = LearnedInpainter(entry, session)
+                    return self._inpainters[entry.name]
+                except FileMissing as error:
+                    missing.append(str(error))
+        raise FileMissing("; or ".join(missing) or "no network that fills holes is known")
+
     def statuses(self) -> list[ModelStatus]:
-        """Look at every network's files without loading any."""
-        return statuses(self._entries.values(), self._models_dir)
+        """Look at the files of every network and supplied model without loading any."""
+        return statuses((*self._entries.values(), *self._supplied), self._models_dir)
 
     def check(self) -> None:
         """Verify the weights that come with an installed distribution, without loading any.

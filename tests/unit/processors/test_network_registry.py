@@ -34,7 +34,7 @@ def test_altered_weights_are_refused_with_both_digests() -> None:
         Registry((altered,)).get(FAST.name)
     with pytest.raises(ModelUnavailable, match=rf"{FAST.sha256}, expected 0000"):
         Registry((altered,)).check()
-    (status,) = Registry((altered,)).statuses()
+    (status,) = Registry((altered,), supplied=()).statuses()
     assert status.state == "altered"
 
 
@@ -46,7 +46,7 @@ def test_a_missing_file_or_distribution_says_how_to_mend_it() -> None:
     uninstalled = replace(FAST, source=replace(FILES, distribution="picmend-weights-of-nobody"))
     with pytest.raises(ModelUnavailable, match="not installed; run `make install`"):
         Registry((uninstalled,)).get(FAST.name)
-    assert [status.state for status in Registry((gone,)).statuses()] == ["missing"]
+    assert [status.state for status in Registry((gone,), supplied=()).statuses()] == ["missing"]
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

@@ -1,0 +1,70 @@
+"""Models whose weights no package holds: the operator supplies each as one file.
+
+Each file is pinned by its sha256, as several projects that use it have it written down in
+public; nothing here has fetched one. CodeFormer's weights are for non-commercial use and are
+therefore not among them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from processors.models.entries import ColourRange, SuppliedFile, WeightFile
+from schemas.operations import OperationName
+
+
+class Kind(StrEnum):
+    """How a supplied model is fed."""
+
+    MIGAN = "mi-gan"
+    LAMA = "lama"
+
+
+@dataclass(frozen=True, slots=True)
+class SuppliedEntry:
+    """A model in one file. `colours` is how pictures are given to it."""
+
+    name: str
+    operations: tuple[OperationName, ...]
+    kind: Kind
+    source: SuppliedFile
+    licence: str
+    origin: str
+    colours: ColourRange
+
+    @property
+    def sha256(self) -> str:
+        """What identifies the weights in reports."""
+        return self.source.weights.sha256
+
+
+SUPPLIED: Final[tuple[SuppliedEntry, ...]] = (
+    SuppliedEntry(
+        name="mi-gan",
+        operations=(OperationName.INPAINT,),
+        kind=Kind.MIGAN,
+        source=SuppliedFile(
+            WeightFile(
+                "migan_pipeline_v2.onnx",
+                "6f1f3530a1a2324b19752018ce756088b07973cda8d7d890034ace5c8a48c40b",
+            )
+        ),
+        licence="MIT",
+        origin="https://github.com/Picsart-AI-Research/MI-GAN",
+        colours=ColourRange.BYTE_RGB,
+    ),
+    SuppliedEntry(
+        name="lama",
+        operations=(OperationName.INPAINT,),
+        kind=Kind.LAMA,
+        source=SuppliedFile(
+            WeightFile(
+                "lama_fp32.onnx",
+                "1faef5301d78db7dda502fe59966957ec4b79dd64e16f03ed96913c7a4eb68d6",
+            )
+        ),
+        licence="Apache-2.0",
+        origin="https://huggingface.co/Carve/LaMa-ONNX",
+        colours=ColourRange.UNIT_RGB,
+    ),
+)

@@ -1,0 +1,159 @@
+"""Files that the operator supplies: pinned, explained when missing, and run as they are made."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from processors.failures import ModelUnavailable
+from processors.models.entries import SuppliedFile, WeightFile
+from processors.models.learned_fill import LearnedInpainter
+from processors.models.ncnn_weights import WeightsMalformed
+from processors.models.registry import Registry
+from processors.models.supplied import SUPPLIED, Kind, SuppliedEntry
+
+MIGAN, LAMA = (
+    next(entry for entry in SUPPLIED if entry.kind is kind) for kind in (Kind.MIGAN, Kind.LAMA)
+)
+RNG = np.random.default_rng(3)
+
+
+def saved(nodes: list[onnx.NodeProto], kind: int, output: str, *values: float) -> bytes:
+    """Return an ONNX file with MI-GAN's and LaMa's inputs, `image` and `mask`."""
+    graph = helper.make_graph(
+        nodes,
+        "fill",
+        [
+            helper.make_tensor_value_info("image", kind, [1, 3, 512, 512]),
+            helper.make_tensor_value_info("mask", kind, [1, 1, 512, 512]),
+        ],
+        [helper.make_tensor_value_info(output, kind, [1, 3, 512, 512])],
+        [helper.make_tensor(f"value{n}", kind, [1], [value]) for n, value in enumerate(values)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def migan() -> bytes:
+    """MI-GAN as it is fed, filling with 7: known pixels (mask 255) as they are."""
+    return saved(
+        [
+            helper.make_node("Equal", ["mask", "value0"], ["known"]),
+            helper.make_node("Where", ["known", "image", "value1"], ["result"]),
+        ],
+        TensorProto.UINT8,
+        "result",
+        255,
+        7,
+    )
+
+
+def lama() -> bytes:
+    """LaMa as it is fed, filling with 7: image in 0..1, holes 1, the output in 0..255."""
+    return saved(
+        [
+            helper.make_node("Mul", ["image", "value0"], ["levels"]),
+            helper.make_node("Equal", ["mask", "value1"], ["missing"]),
+            helper.make_node("Where", ["missing", "value2", "levels"], ["output"]),
+        ],
+        TensorProto.FLOAT,
+        "output",
+        255,
+        1,
+        7,
+    )
+
+
+def supplied(entry: SuppliedEntry, content: bytes, folder: Path) -> SuppliedEntry:
+    (folder / "net.onnx").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return replace(entry, source=SuppliedFile(WeightFile("net.onnx", digest)))
+
+
+def inpainter(entry: SuppliedEntry, content: bytes, folder: Path) -> LearnedInpainter:
+    return Registry((), folder, (supplied(entry, content, folder),)).inpainter()
+
+
+@pytest.mark.parametrize("size", [(512, 512), (40, 60), (1, 1), (90, 700)])
+@pytest.mark.parametrize(("entry", "made"), [(MIGAN, migan), (LAMA, lama)])
+def test_a_supplied_network_fills_holes_and_nothing_else(
+    tmp_path: Path, entry: SuppliedEntry, made: Callable[[], bytes], size: tuple[int, int]
+) -> None:
+    pixels = RNG.integers(0, 256, (*size, 3), np.uint8)
+    holes = RNG.random(size) < 0.3
+    holes[0, 0] = True
+
+    filled = inpainter(entry, made(), tmp_path).fill(pixels, holes)
+
+    assert filled.dtype == np.uint8
+    assert (filled[~holes] == pixels[~holes]).all()
+    if max(size) <= 512:
+        assert (filled[holes] == 7).all()
+
+
+def test_what_is_near_a_hole_of_a_large_picture_counts_as_missing(tmp_path: Path) -> None:
+    pixels = np.full((600, 1200, 3), 200, np.uint8)
+    holes = np.zeros((600, 1200), np.bool_)
+    holes[301:352, 501:602] = True
+    pixels[holes] = 0
+
+    filled = inpainter(MIGAN, migan(), tmp_path).fill(pixels, holes)
+
+    assert np.abs(filled[holes][:, 0].astype(int) - 7).max() <= 60
+    assert (filled[310:340, 520:580] == 7).all()
+
+
+def test_a_network_of_another_shape_is_refused(tmp_path: Path) -> None:
+    shrinking = saved(
+        [helper.make_node("MaxPool", ["image"], ["output"], kernel_shape=[2, 2], strides=[2, 2])],
+        TensorProto.FLOAT,
+        "output",
+    )
+    pixels, holes = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.bool_)
+
+    with pytest.raises(WeightsMalformed, match="256"):
+        inpainter(LAMA, shrinking, tmp_path).fill(pixels, holes)
+
+
+def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMalformed, match="no ONNX file"):
+        inpainter(LAMA, b"no network at all", tmp_path)
+
+
+def test_a_missing_file_is_named_with_its_digest_its_origin_and_its_place(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable) as missing:
+        Registry((), tmp_path).inpainter()
+    for entry in (MIGAN, LAMA):
+        for part in (entry.source.weights.path, entry.sha256, entry.origin, str(tmp_path)):
+            assert part in str(missing.value)
+
+    with pytest.raises(ModelUnavailable, match="PICMEND_MODELS"):
+        Registry(()).inpainter()
+
+
+def test_another_file_of_that_name_is_refused_with_both_digests(tmp_path: Path) -> None:
+    entry = supplied(LAMA, lama(), tmp_path)
+    (tmp_path / "net.onnx").write_bytes(b"another")
+    registry = Registry((), tmp_path, (entry,))
+
+    with pytest.raises(ModelUnavailable) as altered:
+        registry.inpainter()
+
+    assert entry.sha256 in str(altered.value)
+    assert hashlib.sha256(b"another").hexdigest() in str(altered.value)
+    assert [status.state for status in registry.statuses()] == ["altered"]
+
+
+def test_states_tell_what_is_supplied_and_what_is_not(tmp_path: Path) -> None:
+    entry = supplied(LAMA, lama(), tmp_path)
+
+    statuses = Registry((), tmp_path, (MIGAN, entry)).statuses()
+
+    assert [status.state for status in statuses] == ["missing", "ready"]
+    assert MIGAN.sha256 in statuses[0].detail
+    assert statuses[1].detail == str(tmp_path / "net.onnx")
