@@ -27,6 +27,7 @@ _MOST_CONTRAST = 1.5
 _GAMUT_STEPS = 6
 _END = 0.5 / 255
 _INSIDE = 1 / 255
+_COLOURLESS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,9 @@ def _encoded(lab: Floats) -> Floats:
     beyond = ((rgb < _END) | (rgb > 1 - _END)).any(axis=2)
     if beyond.any():
         rgb[beyond] = _paler(np.ascontiguousarray(lab[beyond][:, np.newaxis]))[:, 0]
+    # What has no colour is given none by rounding.
+    neutral = (np.abs(lab[..., 1:]) < _COLOURLESS).all(axis=2)
+    rgb[neutral] = rgb[neutral][:, 1:2]
     return np.clip(rgb, 0, 1)
 
 

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 from skimage import data
 
 from processors.engine.fill import fill_by_marching
+from processors.engine.filling import EngineName
 from processors.engine.tiled import Cancelled
+from processors.failures import ModelUnavailable
 from processors.images.image import Image
 from processors.operations import Restored, Restorer
-from processors.operations.inpaint import AlphaMissing, MaskRefused, MaskSizeMismatch
-from schemas.operations import ImageFormat, InpaintParameters
+from processors.operations.inpaint import AlphaMissing, Inpaint, MaskRefused, MaskSizeMismatch
+from processors.sandbox.sandbox import Sandbox
+from schemas.operations import ImageFormat, InpaintParameters, Rectangle
+from schemas.warnings import Warned
 
 BY_FILE = InpaintParameters(mask="file")
 BY_ALPHA = InpaintParameters(mask="alpha")
@@ -26,6 +30,12 @@ BY_ALPHA = InpaintParameters(mask="alpha")
 def restorer() -> Iterator[Restorer]:
     with Restorer() as restorer:
         yield restorer
+
+
+@pytest.fixture(scope="module")
+def filler() -> Iterator[Sandbox]:
+    with Sandbox("processors.engine.fill_child") as filler:
+        yield filler
 
 
 def picture(pixels: npt.NDArray[np.uint8], alpha: npt.NDArray[np.uint8] | None = None) -> Image:
@@ -201,3 +211,100 @@ def test_a_stop_asked_for_ends_the_work_before_the_next_region(restorer: Restore
         )
 
     assert told == [(1, 2)]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("engine", ["auto", "frequency", "marching", "patches", "learned"])
+def test_outside_the_mask_nothing_changes_whatever_the_engine(
+    filler: Sandbox, engine: EngineName, channels: int
+) -> None:
+    pixels = np.ascontiguousarray(data.coffee()[100:201, 100:233, :channels])
+    pixels[40:60, 50:75] = 255
+    marked = np.zeros((101, 133), np.bool_)
+    marked[40:60, 50:75] = marked[5:7, 3:120] = True
+
+    result = Inpaint(filler, learned=lambda around, _holes: around // 2).run(
+        picture(pixels),
+        InpaintParameters(engine=engine),
+        mask_of(marked),
+        progress=lambda *_: None,
+        should_stop=lambda: False,
+    )
+
+    assert (result.image.pixels[~marked] == pixels[~marked]).all()
+    assert (result.image.pixels[40:60, 50:75] != 255).any()
+    assert result.image.pixels.shape == pixels.shape
+
+
+def test_a_network_that_nobody_supplied_is_named_as_missing(restorer: Restorer) -> None:
+    with pytest.raises(ModelUnavailable, match="network"):
+        inpainted(
+            restorer,
+            picture(data.coffee()[:60, :80]),
+            InpaintParameters(engine="learned"),
+            mask_of(scratch(60, 80)),
+        )
+
+
+def test_shapes_mark_what_is_filled_and_those_that_cover_nothing_are_refused(
+    restorer: Restorer,
+) -> None:
+    pixels = data.coffee()[:60, :80].copy()
+    pixels[10:20, 10:70] = (255, 0, 255)
+    inside = Rectangle(left=10, top=10, width=60, height=10)
+    outside = Rectangle(left=80, top=10, width=60, height=10)
+
+    by_shapes = InpaintParameters(mask="shapes", shapes=[inside, outside])
+    image = inpainted(restorer, picture(pixels), by_shapes).image
+
+    assert not (image.pixels == (255, 0, 255)).all(axis=2).any()
+    assert (image.pixels[20:] == pixels[20:]).all()
+    for shapes in ([], [outside]):
+        with pytest.raises(MaskRefused, match="80x60"):
+            inpainted(restorer, picture(pixels), InpaintParameters(mask="shapes", shapes=shapes))
+
+
+def test_deep_holes_are_filled_better_than_by_telea_on_average(restorer: Restorer) -> None:
+    marked = np.zeros((200, 220), np.bool_)
+    marked[70:130, 80:140] = True
+    gains = []
+    for photograph in ("astronaut", "chelsea", "coffee", "rocket"):
+        truth = np.ascontiguousarray(getattr(data, photograph)()[80:280, 100:320])
+        damaged = truth.copy()
+        damaged[marked] = 255
+
+        pixels = inpainted(restorer, picture(damaged), BY_FILE, mask_of(marked)).image.pixels
+
+        by_telea = fill_by_marching(damaged, marked)
+        gains.append(psnr(pixels[marked], truth[marked]) - psnr(by_telea[marked], truth[marked]))
+    assert sum(gains) / len(gains) > 0.3
+
+
+def test_hidden_colours_never_bleed_into_what_is_filled(restorer: Restorer) -> None:
+    pixels = np.full((80, 80, 3), 100, np.uint8)
+    alpha = np.full((80, 80), 255, np.uint8)
+    alpha[:, 40:] = 0
+    pixels[:, 40:] = (0, 255, 0)
+    marked = np.zeros((80, 80), np.bool_)
+    marked[20:60, 30:40] = True
+
+    image = inpainted(restorer, picture(pixels, alpha), BY_FILE, mask_of(marked)).image
+
+    assert np.abs(image.pixels[20:60, 30:40].astype(int) - 100).max() <= 2
+
+
+def test_an_engine_asked_for_that_dies_is_told_of() -> None:
+    image = picture(data.coffee()[:60, :80])
+
+    with Sandbox("processors.engine.no_such_module") as broken:
+        result = Inpaint(broken).run(
+            image,
+            InpaintParameters(engine="patches"),
+            mask_of(scratch(60, 80)),
+            progress=lambda *_: None,
+            should_stop=lambda: False,
+        )
+
+    assert result.report.warnings == (Warned.ENGINE_UNSUITED,)
+    assert result.report.redone == result.report.tiles == 1
+    assert [used.name for used in result.report.models] == ["opencv-telea"]
