@@ -7,13 +7,14 @@ from pathlib import Path
 from torch import nn
 
 from processors.failures import ModelUnavailable
+from processors.models.colouriser import Colouriser
 from processors.models.cunet import CUNet
 from processors.models.entries import Architecture, NcnnModel, NetworkEntry, SuppliedFile
 from processors.models.files import FileMissing, ModelStatus, read_verified, statuses
 from processors.models.learned_fill import LearnedInpainter
 from processors.models.manifest import NETWORKS
 from processors.models.ncnn_weights import load_ncnn
-from processors.models.onnx_session import open_session
+from processors.models.onnx_session import Session, open_session
 from processors.models.rrdbnet import RRDBNet
 from processors.models.srvgg import SRVGGNetCompact
 from processors.models.supplied import SUPPLIED, SuppliedEntry
@@ -47,7 +48,7 @@ class Registry:
         self._supplied = supplied
         self._models_dir = models_dir
         self._loaded: dict[str, LoadedNetwork] = {}
-        self._inpainters: dict[str, LearnedInpainter] = {}
+        self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str) -> LoadedNetwork:
@@ -67,20 +68,26 @@ class Registry:
         Raises `ModelUnavailable`: of a file that is there, when it is not the manifest's or
         cannot be run; and when none is there, naming every file that would do.
         """
+        return LearnedInpainter(*self._supplied_for(OperationName.INPAINT))
+
+    def colouriser(self) -> Colouriser:
+        """Return the first network that colours and is supplied, as `inpainter` does."""
+        return Colouriser(*self._supplied_for(OperationName.COLOURISE))
+
+    def _supplied_for(self, operation: OperationName) -> tuple[SuppliedEntry, Session]:
         missing: list[str] = []
         with self._lock:
             for entry in self._supplied:
-                if OperationName.INPAINT not in entry.operations:
+                if operation not in entry.operations:
                     continue
                 try:
-                    if entry.name not in self._inpainters:
+                    if entry.name not in self._sessions:
                         content = read_verified(entry, entry.source.weights, self._models_dir)
-                        session = open_session(entry.name, content)
-                        self._inpainters[entry.name] = LearnedInpainter(entry, session)
-                    return self._inpainters[entry.name]
+                        self._sessions[entry.name] = open_session(entry.name, content)
+                    return entry, self._sessions[entry.name]
                 except FileMissing as error:
                     missing.append(str(error))
-        raise FileMissing("; or ".join(missing) or "no network that fills holes is known")
+        raise FileMissing("; or ".join(missing) or f"no model for {operation} is known")
 
     def statuses(self) -> list[ModelStatus]:
         """Look at the files of every network and supplied model without loading any."""

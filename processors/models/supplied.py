@@ -18,6 +18,7 @@ class Kind(StrEnum):
 
     MIGAN = "mi-gan"
     LAMA = "lama"
+    DEOLDIFY = "deoldify"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +67,19 @@ SUPPLIED: Final[tuple[SuppliedEntry, ...]] = (
         licence="Apache-2.0",
         origin="https://huggingface.co/Carve/LaMa-ONNX",
         colours=ColourRange.UNIT_RGB,
+    ),
+    SuppliedEntry(
+        name="deoldify-artistic",
+        operations=(OperationName.COLOURISE,),
+        kind=Kind.DEOLDIFY,
+        source=SuppliedFile(
+            WeightFile(
+                "deoldify_artistic.onnx",
+                "9ac296cf05fecbdb604f50211f632b722402bc1f9a96ee5a8987b01c0c3c688f",
+            )
+        ),
+        licence="MIT",
+        origin="https://huggingface.co/facefusion/models-3.0.0",
+        colours=ColourRange.BYTE_RGB,
     ),
 )

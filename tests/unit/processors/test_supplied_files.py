@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -17,8 +18,9 @@ from processors.models.ncnn_weights import WeightsMalformed
 from processors.models.registry import Registry
 from processors.models.supplied import SUPPLIED, Kind, SuppliedEntry
 
-MIGAN, LAMA = (
-    next(entry for entry in SUPPLIED if entry.kind is kind) for kind in (Kind.MIGAN, Kind.LAMA)
+MIGAN, LAMA, DEOLDIFY = (
+    next(entry for entry in SUPPLIED if entry.kind is kind)
+    for kind in (Kind.MIGAN, Kind.LAMA, Kind.DEOLDIFY)
 )
 RNG = np.random.default_rng(3)
 
@@ -118,6 +120,37 @@ def test_a_network_of_another_shape_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(WeightsMalformed, match="256"):
         inpainter(LAMA, shrinking, tmp_path).fill(pixels, holes)
+
+
+def deoldify() -> bytes:
+    """DeOldify as it is fed, making everything redder."""
+    shape = ["N", 3, "H", "W"]
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["input", "tint"], ["output"])],
+        "colour",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
+        [helper.make_tensor("tint", TensorProto.FLOAT, [1, 3, 1, 1], [1.2, 0.9, 0.9])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (90, 700)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_supplied_network_colours_and_leaves_lightness_alone(
+    tmp_path: Path, size: tuple[int, int], channels: int
+) -> None:
+    grey = np.tile(RNG.integers(60, 190, (*size, 1), np.uint8), (1, 1, channels))
+    registry = Registry((), tmp_path, (supplied(DEOLDIFY, deoldify(), tmp_path),))
+
+    coloured = registry.colouriser().colourise(grey)
+
+    assert coloured.shape == (*size, 3)
+    assert (coloured[..., 0] > coloured[..., 2]).all()
+    lightness = cv2.cvtColor(coloured, cv2.COLOR_RGB2LAB)[..., 0].astype(int)
+    before = cv2.cvtColor(np.tile(grey[..., :1], (1, 1, 3)), cv2.COLOR_RGB2LAB)[..., 0]
+    assert np.abs(lightness - before).max() <= 2
 
 
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
