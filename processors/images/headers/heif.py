@@ -5,7 +5,7 @@ The box `meta` names the primary item (`pitm`) and gives each item its propertie
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from processors.images.errors import TruncatedImage, UnreadableImage, UnsupportedFormat
@@ -21,6 +21,9 @@ _ALPHAS: Final = (
     b"urn:mpeg:hevc:2015:auxid:1",
     b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
 )
+_READ: Final = frozenset({b"ispe", b"irot", b"clap", b"hvcC", b"av1C", b"pixi", b"auxC"})
+_BEGINNING: Final = 64
+_HEVC_DEPTH, _AV1_DEPTH = 17, 2
 _MOST_BOXES: Final = 10_000
 
 
@@ -64,8 +67,7 @@ def read_heif(window: Window) -> ImageHeader:
     """
     try:
         form, sequence = _brands(window)
-        meta = _meta(window)
-        return _facts(window, meta, form, frames=2 if sequence else 1)
+        return _facts(_meta(window), form, frames=2 if sequence else 1)
     except BudgetSpent as error:
         raise UnreadableImage(f"the picture's properties are out of reach: {error}") from error
 
@@ -85,50 +87,81 @@ def _brands(window: Window) -> tuple[ImageFormat, bool]:
     raise UnsupportedFormat(f"HEIF of the kind {named} is not supported; send HEIC or AVIF")
 
 
-def _meta(window: Window) -> dict[bytes, Box]:
-    """Return the boxes within `meta` by their kind, the first of each."""
+@dataclass(frozen=True, slots=True)
+class _Property:
+    """The beginning of a property: of those that are read, the whole."""
+
+    kind: bytes
+    data: bytes
+
+
+@dataclass(slots=True)
+class _Told:
+    """What `meta` tells, gathered in one pass: a profile among the properties may be long."""
+
+    primary: int | None = None
+    properties: list[_Property] = field(default_factory=list)
+    uses: dict[int, list[int]] = field(default_factory=dict)
+    aids: list[tuple[int, list[int]]] = field(default_factory=list)
+
+    def of(self, item: int) -> list[_Property]:
+        """Return an item's properties, in the order that they are applied in."""
+        indices = self.uses.get(item, [])
+        return [self.properties[n - 1] for n in indices if 0 < n <= len(self.properties)]
+
+
+def _meta(window: Window) -> _Told:
     for box in boxes(window, 0, window.size):
         if box.end > window.size:
             raise TruncatedImage(f"the file ends within its box {box.kind!r}")
         if box.kind == b"meta":
-            found: dict[bytes, Box] = {}
-            for inner in boxes(window, box.start + 4, box.end):
-                if inner.end > box.end:
-                    raise UnreadableImage(f"a box {inner.kind!r} longer than what it is in")
-                found.setdefault(inner.kind, inner)
-            return found
+            told = _Told()
+            for inner in _within(window, box.start + 4, box.end):
+                match inner.kind:
+                    case b"pitm":
+                        told.primary = _primary(window, inner)
+                    case b"iref":
+                        told.aids = list(_aids(window, inner))
+                    case b"iprp":
+                        _read_properties(window, inner, told)
+                    case _:
+                        pass
+            return told
     raise UnreadableImage("a HEIC or AVIF file without a picture")
 
 
-def _facts(window: Window, meta: dict[bytes, Box], form: ImageFormat, frames: int) -> ImageHeader:
-    if b"pitm" not in meta or b"iprp" not in meta:
+def _within(window: Window, start: int, end: int) -> Iterator[Box]:
+    for inner in boxes(window, start, end):
+        if inner.end > end:
+            raise UnreadableImage(f"a box {inner.kind!r} longer than what it is in")
+        yield inner
+
+
+def _facts(told: _Told, form: ImageFormat, frames: int) -> ImageHeader:
+    if told.primary is None:
         raise UnreadableImage("a HEIC or AVIF file without a primary picture")
-    primary = _primary(window, meta[b"pitm"])
-    aids = _aids(window, meta[b"iref"], primary) if b"iref" in meta else []
-    found = _properties(window, meta[b"iprp"], {primary, *aids})
-    own = {box.kind: box for box in reversed(found.get(primary, []))}
-    if b"ispe" not in own:
-        raise UnreadableImage("the picture's size is not told")
-    size = window.read(own[b"ispe"].start + 4, 8)
-    width, height = int.from_bytes(size[:4]), int.from_bytes(size[4:])
+    own = {one.kind: one.data for one in reversed(told.of(told.primary))}
+    size = own.get(b"ispe", b"")
+    width, height = _number(size, 4), _number(size, 8)
     # libavif leaves the crop to others, libheif applies it.
     if form is ImageFormat.HEIC and b"clap" in own:
-        width, height = _cropped(window, own[b"clap"], width, height)
+        width, height = _cropped(own[b"clap"], width, height)
     if not width or not height:
-        raise UnreadableImage(f"a picture of {width} by {height} pixels")
-    turns = window.read(own[b"irot"].start, 1)[0] & 3 if b"irot" in own else 0
-    alpha = any(
-        box.kind == b"auxC" and _is_alpha(window, box) for aid in aids for box in found.get(aid, [])
-    )
+        raise UnreadableImage(f"a picture of {width} by {height} pixels, or of no size at all")
+    aids = [source for source, targets in told.aids if told.primary in targets]
     return ImageHeader(
         form,
         width,
         height,
-        alpha,
+        any(_is_alpha(one) for aid in aids for one in told.of(aid)),
         frames_hint=frames,
-        depth=_depth(window, own),
-        quarter_turned=bool(turns & 1),
+        depth=_depth(own),
+        quarter_turned=bool((own.get(b"irot") or b"\0")[0] & 1),
     )
+
+
+def _number(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4])
 
 
 def _primary(window: Window, box: Box) -> int:
@@ -136,11 +169,10 @@ def _primary(window: Window, box: Box) -> int:
     return int.from_bytes(window.read(box.start + 4, 4 if wide else 2))
 
 
-def _aids(window: Window, box: Box, primary: int) -> list[int]:
-    """Return the items that say of themselves that they are auxiliary to the primary one."""
+def _aids(window: Window, box: Box) -> Iterator[tuple[int, list[int]]]:
+    """Yield items that say of themselves that they are auxiliary, and to which others."""
     width = 4 if window.read(box.start, 1)[0] else 2
-    aids = []
-    for reference in boxes(window, box.start + 4, box.end):
+    for reference in _within(window, box.start + 4, box.end):
         if reference.kind != b"auxl":
             continue
         source = int.from_bytes(window.read(reference.start, width))
@@ -148,32 +180,30 @@ def _aids(window: Window, box: Box, primary: int) -> list[int]:
         at = reference.start + width + 2
         if at + count * width > box.end:
             raise UnreadableImage("a reference between items longer than what it is in")
-        data = window.read(at, count * width)
-        if primary in (int.from_bytes(data[n : n + width]) for n in range(0, len(data), width)):
-            aids.append(source)
-    return aids
+        yield source, _numbers(window.read(at, count * width), width)
 
 
-def _properties(window: Window, box: Box, wanted: set[int]) -> dict[int, list[Box]]:
-    """Return the properties of the wanted items, in the order that they are applied in."""
-    kept: list[Box] = []
-    found: dict[int, list[Box]] = {}
-    for inner in boxes(window, box.start, box.end):
-        if inner.end > box.end:
-            raise UnreadableImage(f"a box {inner.kind!r} longer than what it is in")
+def _numbers(data: bytes, width: int) -> list[int]:
+    return [int.from_bytes(data[at : at + width]) for at in range(0, len(data), width)]
+
+
+def _read_properties(window: Window, box: Box, told: _Told) -> None:
+    for inner in _within(window, box.start, box.end):
         if inner.kind == b"ipco":
-            kept = list(boxes(window, inner.start, inner.end))
+            for one in _within(window, inner.start, inner.end):
+                length = min(one.end - one.start, _BEGINNING)
+                data = window.read(one.start, length) if one.kind in _READ else b""
+                told.properties.append(_Property(one.kind, data))
         if inner.kind == b"ipma":
-            for item, indices in _uses(window, inner):
-                if item in wanted:
-                    found[item] = [kept[index - 1] for index in indices if 0 < index <= len(kept)]
-    return found
+            told.uses.update(_uses(window, inner))
 
 
 def _uses(window: Window, box: Box) -> Iterator[tuple[int, list[int]]]:
     head = window.read(box.start, 8)
     item_width, index_width = 4 if head[0] else 2, 2 if head[3] & 1 else 1
     at = box.start + 8
+    # The first bit of an index says that the property is essential.
+    mask = (1 << (8 * index_width - 1)) - 1
     for _ in range(int.from_bytes(head[4:])):
         item = int.from_bytes(window.read(at, item_width))
         count = window.read(at + item_width, 1)[0]
@@ -182,41 +212,25 @@ def _uses(window: Window, box: Box) -> Iterator[tuple[int, list[int]]]:
         at += len(data)
         if at > box.end:
             raise UnreadableImage("the properties of items are longer than what they are in")
-        mask = (1 << (8 * index_width - 1)) - 1  # the first bit says that it is essential
-        yield (
-            item,
-            [
-                int.from_bytes(data[n : n + index_width]) & mask
-                for n in range(0, len(data), index_width)
-            ],
-        )
+        yield item, [index & mask for index in _numbers(data, index_width)]
 
 
-def _is_alpha(window: Window, box: Box) -> bool:
-    text = window.read(box.start + 4, max(0, min(box.end - box.start - 4, 64)))
-    return text.split(b"\0")[0] in _ALPHAS
+def _is_alpha(one: _Property) -> bool:
+    return one.kind == b"auxC" and one.data[4:].split(b"\0")[0] in _ALPHAS
 
 
-def _cropped(window: Window, box: Box, width: int, height: int) -> tuple[int, int]:
-    across, across_of, down, down_of = (
-        int.from_bytes(window.read(box.start + at, 4)) for at in (0, 4, 8, 12)
-    )
+def _cropped(crop: bytes, width: int, height: int) -> tuple[int, int]:
+    across, across_of, down, down_of = (_number(crop, at) for at in (0, 4, 8, 12))
     if not across_of or not down_of:
         raise UnreadableImage("a crop by a fraction of nothing")
     return min(width, across // across_of), min(height, down // down_of)
 
 
-def _depth(window: Window, own: dict[bytes, Box]) -> int:
+def _depth(own: dict[bytes, bytes]) -> int:
     """Return bits a channel, by the coder's settings, or else by what a grid of parts says."""
-    if b"hvcC" in own:
-        return 8 + (window.read(own[b"hvcC"].start + 17, 1)[0] & 7)
-    if b"av1C" in own:
-        flags = window.read(own[b"av1C"].start + 2, 1)[0]
-        return (8, 10, 8, 12)[flags >> 5 & 3]
-    if b"pixi" in own:
-        box = own[b"pixi"]
-        count = window.read(box.start + 4, 1)[0]
-        return max(
-            window.read(box.start + 5, min(count, max(0, box.end - box.start - 5))), default=8
-        )
-    return 8
+    if len(own.get(b"hvcC", b"")) > _HEVC_DEPTH:
+        return 8 + (own[b"hvcC"][_HEVC_DEPTH] & 7)
+    if len(own.get(b"av1C", b"")) > _AV1_DEPTH:
+        return (8, 10, 8, 12)[own[b"av1C"][_AV1_DEPTH] >> 5 & 3]
+    depths = own.get(b"pixi", b"")[5:]
+    return max(depths, default=8)

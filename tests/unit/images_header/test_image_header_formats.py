@@ -6,6 +6,7 @@ import sys
 import zlib
 from subprocess import run
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from PIL import Image, PngImagePlugin
 
 from processors.images.header import MAX_BYTES, MAX_RANGES, ImageHeader, read_header
 from schemas.operations import ImageFormat
+from tests.hostile import heif
 
 
 class Bytes:
@@ -65,7 +67,12 @@ modes = {
     "JPEG": ["RGB", "L", "CMYK"],
     "PNG": ["RGB", "L", "RGBA", "LA", "P", "1", "I;16"],
     "WEBP": ["RGB", "RGBA"],
+    "AVIF": ["RGB", "RGBA", "L"],
+    "BMP": ["RGB", "L", "P", "1"],
+    "GIF": ["RGB", "L", "P", "RGBA"],
+    "TIFF": ["RGB", "L", "RGBA", "LA", "P", "1", "I;16", "CMYK"],
 }
+ORIENTED = ("JPEG", "PNG", "WEBP")
 
 
 @st.composite
@@ -80,9 +87,13 @@ def pictures(draw: st.DrawFn) -> bytes:
         options = {"progressive": draw(st.booleans()), "optimize": draw(st.booleans())}
     if kind == "WEBP":
         options = {"lossless": draw(st.booleans()), "method": 0}
+    if kind == "AVIF":
+        options = {"speed": 10}
+    if kind == "TIFF":
+        options = {"compression": draw(st.sampled_from([None, "tiff_deflate"]))}
     if draw(st.booleans()):
         options["icc_profile"] = b"p" * draw(st.sampled_from([1, 3000, 200_000]))
-    if draw(st.booleans()):
+    if kind in ORIENTED and draw(st.booleans()):
         exif = Image.Exif()
         exif[0x0112] = draw(st.integers(1, 8))
         options["exif"] = exif
@@ -188,3 +199,76 @@ def test_the_parser_loads_no_imaging_library() -> None:
     )
     done = run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own interpreter
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF", "AVIF"])
+def test_more_than_one_picture_is_told(form: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    again = {"loop": 0} if form == "GIF" else {}
+    data = encoded(frames[0], form, save_all=True, append_images=frames[1:], **again)
+    assert Bytes(data).header().frames_hint == 2
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("far", [8, 40_000, 3_000_000])
+def test_a_tiffs_first_directory_is_found_wherever_it_lies(order: str, far: int) -> None:
+    fields = [(256, 4, 70_000), (257, 3, 5), (258, 3, 8), (262, 3, 1)]
+    body = struct.pack(f"{order}H", len(fields))
+    for tag, kind, value in fields:
+        room = struct.pack(f"{order}I" if kind == 4 else f"{order}H", value).ljust(4, b"\0")
+        body += struct.pack(f"{order}HHI", tag, kind, 1) + room
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    data = (start + struct.pack(f"{order}I", far)).ljust(far, b"\0") + body + bytes(4)
+    source = Bytes(data)
+    header = source.header()
+    assert (header.format, header.width, header.height) == (ImageFormat.TIFF, 70_000, 5)
+    assert len(source.ranges) <= 2
+
+
+def test_bits_a_channel_are_told() -> None:
+    rgb = np.zeros((16, 16, 3), int)
+    for data, depth in (
+        (encoded(Image.new("I;16", (3, 3)), "PNG"), 16),
+        (encoded(Image.new("I;16", (3, 3)), "TIFF"), 16),
+        (heif.file_of([heif.coded(rgb, 10)]), 10),
+        (heif.file_of([heif.coded(rgb, 8)]), 8),
+    ):
+        assert Bytes(data).header().depth == depth
+
+
+def test_a_heic_tells_its_size_as_stored_and_that_it_is_turned() -> None:
+    picture = heif.coded(np.zeros((20, 30, 3), int))
+    picture.properties += [heif.turned(3), heif.mirrored(0)]
+    alpha = heif.coded(np.zeros((20, 30), int))
+    alpha.properties.append(heif.ALPHA)
+    alpha.refers = [(b"auxl", [1])]
+    assert Bytes(heif.file_of([picture, alpha])).header() == ImageHeader(
+        ImageFormat.HEIC, 30, 20, has_alpha=True, quarter_turned=True
+    )
+
+
+def test_a_heic_of_many_parts_is_as_large_as_their_whole() -> None:
+    parts = heif.grid(np.zeros((100, 170, 3), int), 16)
+    header = Bytes(heif.file_of(parts, primary=len(parts))).header()
+    assert (header.width, header.height, header.has_alpha) == (170, 100, False)
+
+
+def test_a_heic_is_as_large_as_what_is_left_of_it() -> None:
+    picture = heif.coded(np.zeros((20, 30, 3), int))
+    picture.properties.append(heif.cropped(10, 8))
+    header = Bytes(heif.file_of([picture])).header()
+    assert (header.width, header.height) == (10, 8)
+
+
+def test_a_gif_is_as_large_as_its_first_image_where_that_is_larger_than_the_screen() -> None:
+    data = bytearray(encoded(Image.new("L", (40, 30)), "GIF"))
+    data[6:10] = struct.pack("<HH", 10, 10)
+    header = Bytes(bytes(data)).header()
+    assert (header.width, header.height) == (40, 30)
+
+
+def test_a_bmp_with_rows_from_the_top_down_has_a_height() -> None:
+    data = bytearray(encoded(Image.new("L", (4, 3)), "BMP"))
+    data[22:26] = struct.pack("<i", -3)
+    header = Bytes(bytes(data)).header()
+    assert (header.width, header.height) == (4, 3)

@@ -5,6 +5,7 @@ import io
 import struct
 from functools import partial
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from processors.images.errors import (
 )
 from processors.images.header import read_header
 from schemas.errors import ErrorCode
+from tests.hostile import heif
 
 
 def part_of(data: bytes, start: int, end: int) -> bytes:
@@ -140,9 +142,22 @@ def test_arbitrary_bytes_raise_refusals_alone(data: bytes, start: bytes) -> None
         read(start + data)
 
 
-@given(st.sampled_from([JPEG, PNG, WEBP]), st.data())
+HEIC = heif.file_of([heif.coded(np.zeros((16, 16, 3), int))])
+ALL = [JPEG, PNG, WEBP, HEIC, *(encoded(kind) for kind in ("AVIF", "BMP", "GIF", "TIFF"))]
+
+
+@given(st.sampled_from(ALL), st.data())
 def test_damaged_pictures_raise_refusals_alone(picture: bytes, draw: st.DataObject) -> None:
     at = draw.draw(st.integers(0, min(len(picture) - 1, 700)))
     damaged = picture[:at] + draw.draw(st.binary(max_size=4)) + picture[at + 1 :]
     with contextlib.suppress(ImageRefused):
         read(damaged[: draw.draw(st.integers(0, len(damaged)))])
+
+
+def test_empty_properties_are_refused_or_passed_over() -> None:
+    picture = heif.coded(np.zeros((16, 16, 3), int))
+    picture.properties += [heif.box(b"irot"), heif.box(b"pixi"), heif.box(b"auxC")]
+    read(heif.file_of([picture]))
+    picture.properties[1] = heif.box(b"ispe")
+    with pytest.raises(UnreadableImage):
+        read(heif.file_of([picture]))
