@@ -23,8 +23,9 @@ from PIL import PngImagePlugin
 
 from processors.images.errors import ImageTooLarge
 from processors.images.image import Image
-from processors.images.kept_exif import DamagedExifError, kept_exif, with_exif
+from processors.images.metadata import DamagedMetadata, kept
 from processors.images.provenance import Provenance, xmp_packet
+from processors.images.tiff_exif import with_exif
 from schemas.operations import ImageFormat, PictureParameters
 from schemas.warnings import Warned
 
@@ -240,8 +241,9 @@ def _embedded(
     exif = b""
     if asked.metadata == "keep" and image.exif is not None:
         try:
-            exif = kept_exif(image.exif) or b""
-        except DamagedExifError:
+            # Cleaned once more: a place that slips through is somebody's address.
+            exif = kept(image.exif) or b""
+        except DamagedMetadata:
             warnings.append(Warned.METADATA_DAMAGED)
     if form is ImageFormat.JPEG and len(exif) > _JPEG_EXIF:
         warnings.append(Warned.METADATA_NOT_WRITTEN)
