@@ -2,12 +2,14 @@
 
 import copy
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from processors.engine.device import DTYPES
 from processors.models.manifest import Precision
+from processors.models.survey import Survey, Surveys
 
 _COLOURS = 3
 
@@ -33,18 +35,29 @@ class Placed:
                 if isinstance(layer, _Convolution):
                     layer.register_forward_pre_hook(lambda *_: self._pulse())
 
-    def run(self, pictures: Tensor, pulse: Callable[[], None]) -> Tensor:
+    def run(
+        self, pictures: Tensor, pulse: Callable[[], None], survey: Survey | None = None
+    ) -> Tensor:
         """Return what the network makes of `pictures`, fp32 (N, 3, H, W), as it comes.
 
+        `survey` is of the pictures that these are tiles of; a network that makes none needs none.
         On the CPU, `pulse` is called before each convolution; what it raises ends the run. Not
         to be called from two threads at a time.
         """
         self._pulse = pulse
         try:
-            output: Tensor = self._module(pictures)
+            output: Tensor = self._module(pictures, *([] if survey is None else [survey]))
         finally:
             self._pulse = _nothing
         return output
+
+    def survey(self, samples: Tensor, pulse: Callable[[], None]) -> Survey:
+        """Return what a network that surveys makes of a picture's samples, as `run` does."""
+        self._pulse = pulse
+        try:
+            return cast("Surveys", self._module).survey(samples)
+        finally:
+            self._pulse = _nothing
 
 
 def _nothing() -> None:

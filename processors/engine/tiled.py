@@ -22,6 +22,7 @@ from processors.engine.work import Pixels, Step, Work
 from processors.failures import ProcessingFailure
 from processors.models.manifest import NetworkEntry, Precision
 from processors.models.registry import LoadedNetwork
+from processors.models.survey import Survey, Surveys, samples_of
 
 Progress = Callable[[int, int], None]
 """Called with the steps that are done and the steps there are: after each step, and once a
@@ -166,7 +167,8 @@ class Engine:
         """Do the steps; False, with nothing done, where they need more memory than there is."""
         try:
             with self._turns.taken(beat):
-                work.paste(steps, *self._run(network, precision, work.cut(steps), beat))
+                survey = self._survey(network, work, steps, beat)
+                work.paste(steps, *self._run(network, precision, work.cut(steps), survey, beat))
         except (RuntimeError, MemoryError) as error:
             if not memory.is_out_of_memory(error):
                 raise
@@ -176,27 +178,60 @@ class Engine:
         memory.give_back(self.device)
         return False
 
+    def _survey(
+        self, network: LoadedNetwork, work: Work, steps: list[Step], beat: "_Beat"
+    ) -> Survey | None:
+        """Return what the network has to know of the whole pictures, a row for each step."""
+        module = network.module
+        if not isinstance(module, Surveys) or all(work.is_whole(step) for step in steps):
+            return None
+        for step in steps:
+            if step.picture not in work.surveys:
+                samples = samples_of(
+                    work.picture(step), margin=module.margin, multiple=module.multiple
+                )
+                # In fp32: what is not finite here would be so in every tile, redone or not.
+                placed = self._place(network, Precision.FP32)
+                with torch.inference_mode():
+                    work.surveys[step.picture] = placed.survey(self._given(samples), beat)
+        rows = (work.surveys[step.picture] for step in steps)
+        return tuple(torch.cat(means) for means in zip(*rows, strict=True))
+
     def _run(
-        self, network: LoadedNetwork, precision: Precision, pixels: Pixels, beat: "_Beat"
+        self,
+        network: LoadedNetwork,
+        precision: Precision,
+        pixels: Pixels,
+        survey: Survey | None,
+        beat: "_Beat",
     ) -> tuple[Tensor, bool]:
         """Return fp32 (N, 3, H, W) for `pixels`, (N, H, W, 3), and whether fp32 was needed."""
-        output = self._infer(network, precision, pixels, beat)
+        output = self._infer(network, precision, pixels, survey, beat)
         if _is_finite(output):
             return output, False
         if precision is not Precision.FP32:
-            output = self._infer(network, Precision.FP32, pixels, beat)
+            output = self._infer(network, Precision.FP32, pixels, survey, beat)
             if _is_finite(output):
                 return output, True
         raise NotFinite(f"{network.entry.name} gave values that are not finite in fp32")
 
     def _infer(
-        self, network: LoadedNetwork, precision: Precision, pixels: Pixels, beat: "_Beat"
+        self,
+        network: LoadedNetwork,
+        precision: Precision,
+        pixels: Pixels,
+        survey: Survey | None,
+        beat: "_Beat",
     ) -> Tensor:
         placed = self._place(network, precision)
         with torch.inference_mode():
-            # (N, H, W, 3) is channels-last as it stands: no copy is needed.
-            pictures = torch.from_numpy(pixels).to(self.device.name).float().div_(255)
-            return placed.run(pictures.permute(0, 3, 1, 2), beat).float()
+            return placed.run(self._given(pixels), beat, survey).float()
+
+    def _given(self, pixels: Pixels) -> Tensor:
+        """Return `pixels`, (N, H, W, 3), as networks take them."""
+        # (N, H, W, 3) is channels-last as it stands: no copy is needed.
+        pictures = torch.from_numpy(pixels).to(self.device.name).float().div_(255)
+        return pictures.permute(0, 3, 1, 2)
 
     def _place(self, network: LoadedNetwork, precision: Precision) -> Placed:
         key = (network.entry.name, precision)

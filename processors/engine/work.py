@@ -12,6 +12,7 @@ from torch import Tensor
 
 from processors.engine.plan import Box, Tile, halved, plan_tiles, plan_within
 from processors.models.manifest import NetworkEntry
+from processors.models.survey import Survey, is_its_own_sample
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -33,8 +34,8 @@ class Work:
     """The tiles of some pictures, (H, W, 3) each, and the results as they grow.
 
     Tiles read at most `limit` pixels, or with `squares` are of `limit` pixels a side. `targets`
-    are the results, `tiles` and `redone` count by picture; `largest` is the most pixels that a
-    tile reads.
+    are the results, `tiles` and `redone` count by picture, and `surveys` holds what a network
+    that surveys knows of each; `largest` is the most pixels that a tile reads.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Work:
         self.done = 0
         self.tiles = [0] * len(pictures)
         self.redone = [0] * len(pictures)
+        self.surveys: dict[int, Survey] = {}
         self.largest = max((step.tile.read.area for step in self.left), default=0)
 
     def _plan(self, picture: Pixels, limit: int, *, squares: bool) -> tuple[Tile, ...]:
@@ -69,6 +71,15 @@ class Work:
         count = max(1, area // first.tile.read.area)
         alike = takewhile(lambda step: step.shape == first.shape, self.left)
         return list(islice(alike, count))
+
+    def is_whole(self, step: Step) -> bool:
+        """Tell whether the step reads a whole picture, and one that needs no samples."""
+        height, width, _ = self.picture(step).shape
+        return step.tile.kept.area == height * width and is_its_own_sample(height, width)
+
+    def picture(self, step: Step) -> Pixels:
+        """Return the picture that the step is a tile of."""
+        return self._pictures[step.picture]
 
     def finish(self, count: int) -> None:
         """Take note that the first `count` steps are done."""

@@ -38,13 +38,18 @@ def samples_of(
     more of it at the right and bottom to fill up `multiple`.
     """
     height, width, _ = pixels.shape
-    if height * width <= (_ACROSS * _SIDE) ** 2:
+    if is_its_own_sample(height, width):
         sizes = (height + -height % multiple, width + -width % multiple)
         return _square(pixels, (0, 0), sizes, margin)[np.newaxis]
     sides = (min(_SIDE, height), min(_SIDE, width))
     sides = (sides[0] + -sides[0] % multiple, sides[1] + -sides[1] % multiple)
     places = [(top, left) for top in _starts(height) for left in _starts(width)]
     return np.stack([_square(pixels, place, sides, margin) for place in places])
+
+
+def is_its_own_sample(height: int, width: int) -> bool:
+    """Tell whether a picture of that size is looked at whole."""
+    return height * width <= (_ACROSS * _SIDE) ** 2
 
 
 def _starts(length: int) -> list[int]:

@@ -12,9 +12,12 @@ from skimage import data
 from processors.engine.device import CPU
 from processors.engine.tiled import Engine
 from processors.models.manifest import NETWORKS, Architecture, NcnnModel, WeightFile
-from processors.models.registry import Registry
+from processors.models.registry import LoadedNetwork, Registry
 
 NAMES = [entry.name for entry in NETWORKS]
+LIGHT = ["realesr-animevideov3-x2", "realesr-animevideov3-x3", "waifu2x-photo-x2"] + [
+    f"waifu2x-cunet-denoise{strength}" for strength in (0, 3)
+]
 AROUND = {Architecture.UPCONV_7: 7, Architecture.CUNET: 28}
 PHOTOGRAPHS = {
     "astronaut": data.astronaut()[40:88, 180:220],
@@ -90,18 +93,47 @@ def test_the_engine_s_pixels_equal_ncnn_s(registry: Registry, name: str) -> None
 @pytest.mark.parametrize("name", NAMES)
 def test_tiles_equal_the_whole(registry: Registry, name: str) -> None:
     network = registry.get(name)
-    overlap = network.entry.overlap
+    overlap, scale = network.entry.overlap, network.entry.scale
     # Wide enough that the second tile does not see the whole picture.
     pixels = np.ascontiguousarray(data.chelsea()[100:148, 60 : 60 + 4 * overlap])
-    engine = Engine(CPU)
 
-    def enlarged(tile: int) -> npt.NDArray[np.uint8]:
-        return engine.enlarge(
-            network, pixels, progress=lambda *_: None, should_stop=lambda: False, tile=tile
-        ).pixels
-
-    whole, tiled = enlarged(1000), enlarged(overlap)
+    whole, tiled = enlarged(network, pixels, 1000), enlarged(network, pixels, overlap)
 
     assert psnr(whole, tiled, 255) >= 50
-    seam = slice(8 * overlap - 16, 8 * overlap + 16)
+    seam = slice((2 * overlap - 4) * scale, (2 * overlap + 4) * scale)
     assert psnr(whole[:, seam], tiled[:, seam], 255) >= 45
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (513, 129)])
+@pytest.mark.parametrize("name", LIGHT)
+def test_sizes_that_divide_badly_are_restored_whole(
+    registry: Registry, name: str, size: tuple[int, int]
+) -> None:
+    network = registry.get(name)
+    height, width = size
+    pixels = np.ascontiguousarray(data.astronaut().reshape(-1, 256, 3)[:height, :width])
+
+    whole, tiled = enlarged(network, pixels, 1000), enlarged(network, pixels, 100)
+
+    assert whole.shape == (height * network.entry.scale, width * network.entry.scale, 3)
+    assert psnr(whole, tiled, 255) >= 50
+
+
+def test_tiles_of_a_noisy_photograph_are_weighed_alike(registry: Registry) -> None:
+    noise = np.random.default_rng(5).normal(0, 25, (200, 200, 3))
+    pixels = np.clip(data.astronaut()[:200, :200] + noise, 0, 255).astype(np.uint8)
+    network = registry.get("waifu2x-cunet-denoise3")
+
+    whole, tiled = enlarged(network, pixels, 1000), enlarged(network, pixels, 64)
+
+    assert psnr(whole, tiled, 255) >= 60
+
+
+def enlarged(
+    network: LoadedNetwork, pixels: npt.NDArray[np.uint8], tile: int
+) -> npt.NDArray[np.uint8]:
+    return (
+        Engine(CPU)
+        .enlarge(network, pixels, progress=lambda *_: None, should_stop=lambda: False, tile=tile)
+        .pixels
+    )
