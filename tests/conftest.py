@@ -8,6 +8,8 @@ imported for them.
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,12 +56,57 @@ def database_template(stack: Stack) -> str:
     return make_template(stack.settings())
 
 
-@pytest.fixture
-def database(stack: Stack, database_template: str) -> Iterator[Database]:
-    """A migrated, empty database of this test alone."""
-    from infra.stack.isolation import own_database
+class _DatabasesAhead:
+    """Copies of a template, each made while the test before it runs, and dropped likewise.
 
-    with own_database(stack.settings(), database_template) as own:
+    To make one and to drop it takes longer than most tests that use it.
+    """
+
+    def __init__(self, settings: Settings, template: str) -> None:
+        self._settings = settings
+        self._template = template
+        self._hand = ThreadPoolExecutor(1)
+        self._dropped: list[Future[None]] = []
+        self._next = self._hand.submit(self._make)
+
+    @contextmanager
+    def one(self) -> Iterator[Database]:
+        """Give the one that was made, or is about to be."""
+        database, leaving = self._next.result()
+        self._next = self._hand.submit(self._make)
+        try:
+            yield database
+        finally:
+            self._dropped.append(self._hand.submit(leaving.close))
+
+    def close(self) -> None:
+        """Drop the last one. Raises what went wrong when others were dropped."""
+        _, leaving = self._next.result()
+        self._dropped.append(self._hand.submit(leaving.close))
+        self._hand.shutdown()
+        for dropped in self._dropped:
+            dropped.result()
+
+    def _make(self) -> tuple[Database, ExitStack]:
+        from infra.stack.isolation import own_database
+
+        leaving = ExitStack()
+        return leaving.enter_context(own_database(self._settings, self._template)), leaving
+
+
+@pytest.fixture(scope="session")
+def _databases(stack: Stack, database_template: str) -> Iterator[_DatabasesAhead]:
+    databases = _DatabasesAhead(stack.settings(), database_template)
+    try:
+        yield databases
+    finally:
+        databases.close()
+
+
+@pytest.fixture
+def database(_databases: _DatabasesAhead) -> Iterator[Database]:
+    """A migrated, empty database of this test alone."""
+    with _databases.one() as own:
         yield own
 
 

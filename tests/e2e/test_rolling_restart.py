@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import httpx
 import pytest
 
+from tests.e2e.beside import one_more
 from tests.e2e.customer import customer_of, picture, wait_until
-from tests.e2e.test_two_of_each import one_more
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from infra.stack import Running
     from tests.e2e.customer import Customer
+
+pytestmark = pytest.mark.timed
 
 UPLOADS_A_SECOND: Final = 8
 REQUESTS_A_SECOND: Final = 4

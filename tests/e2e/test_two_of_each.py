@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.stack import Running
-from tests.e2e.beside import one_more
+from tests.e2e.beside import each_of
 from tests.e2e.customer import customer_of, picture
 
 JOBS = 100
@@ -18,8 +18,7 @@ def test_the_other_one_takes_over_when_one_of_two_is_killed(
     victim = system.process(killed)
     with (
         customer_of(system) as customer,
-        one_more(system, "streams", tmp_path) as streams,
-        one_more(system, "processors.worker", tmp_path) as worker,
+        each_of(system, [(name, tmp_path) for name in ("streams", "processors.worker")]) as others,
     ):
         sources = [customer.upload("identity", f"{n}.png", picture(seed=n)) for n in range(JOBS)]
         # Held down: what is left must be done by the second process alone.
@@ -31,6 +30,5 @@ def test_the_other_one_takes_over_when_one_of_two_is_killed(
             victim.wait_ready()
         assert set(customer.jobs().values()) == {("succeeded", None)}
         customer.assert_charged_exactly_once(sources, each=1)
-        assert streams.poll() is None
-        assert worker.poll() is None
-    assert (streams.returncode, worker.returncode) == (0, 0)
+        assert [other.poll() for other in others] == [None, None]
+    assert [other.returncode for other in others] == [0, 0]

@@ -17,10 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from infra.stack import running
 from infra.stack.supervisor import Change, Event
+from tests.e2e.beside import one_more
 from tests.e2e.chaos.report import show
 from tests.e2e.chaos.schedule import brief, full
 from tests.e2e.chaos.storm import STRIKES_AT_ONCE, Report, Told, storm
-from tests.e2e.test_two_of_each import one_more
 
 
 def main(

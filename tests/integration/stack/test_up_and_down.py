@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -28,6 +29,10 @@ def picmend(*arguments: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=DEADLINE_S,
     )
+
+
+def up(place: Path) -> subprocess.CompletedProcess[str]:
+    return picmend("up", "--detach", "--data-dir", str(place), "--processes", "", "--json")
 
 
 def pids_of(data_dir: Path) -> set[int]:
@@ -54,8 +59,10 @@ def lives(pid: int) -> bool:
 
 def test_two_detached_stacks_run_side_by_side_and_down_ends_exactly_one(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
-    for place in (one, two):
-        done = picmend("up", "--detach", "--data-dir", str(place), "--processes", "", "--json")
+    with ThreadPoolExecutor(2) as hands:
+        begun = {place: hands.submit(up, place) for place in (one, two)}
+    for place, starting in begun.items():
+        done = starting.result()
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["data_dir"] == str(place)
     first, second = pids_of(one), pids_of(two)
