@@ -148,7 +148,7 @@ def test_each_object_that_cannot_be_read_says_why(
         put(store, "in/acc_1/identity/text.png", b"no picture at all"),
         put(store, "in/acc_1/identity/empty.png", b""),
         put(store, "in/acc_1/identity/cut.png", png()[:12]),
-        put(store, "in/acc_1/identity/a.gif", b"GIF89a" + bytes(20)),
+        put(store, "in/acc_1/identity/a.ico", b"\0\0\1\0" + bytes(20)),
         put(store, "in/acc_1/identity/fine.png"),
     ]
 
@@ -162,7 +162,7 @@ def test_each_object_that_cannot_be_read_says_why(
         "text.png": ErrorCode.UNREADABLE_IMAGE,
         "empty.png": ErrorCode.EMPTY_OBJECT,
         "cut.png": ErrorCode.TRUNCATED_IMAGE,
-        "a.gif": ErrorCode.UNSUPPORTED_FORMAT,
+        "a.ico": ErrorCode.UNSUPPORTED_FORMAT,
         "fine.png": None,
     }
     assert [r.header is None for r in found.values()].count(True) == 6
