@@ -231,6 +231,6 @@ def _depth(own: dict[bytes, bytes]) -> int:
     if len(own.get(b"hvcC", b"")) > _HEVC_DEPTH:
         return 8 + (own[b"hvcC"][_HEVC_DEPTH] & 7)
     if len(own.get(b"av1C", b"")) > _AV1_DEPTH:
-        return (8, 10, 8, 12)[own[b"av1C"][_AV1_DEPTH] >> 5 & 3]
+        return (8, 8, 10, 12)[own[b"av1C"][_AV1_DEPTH] >> 5 & 3]
     depths = own.get(b"pixi", b"")[5:]
     return max(depths, default=8)

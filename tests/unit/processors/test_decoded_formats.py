@@ -1,7 +1,9 @@
 """BMP, TIFF, GIF, HEIC and AVIF come out as they went in, with what was lost told."""
 
 import io
+import struct
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -176,6 +178,31 @@ def test_the_bits_of_a_heic_are_rounded(bits: int) -> None:
 
     assert (image.pixels == rounded(levels, (1 << bits) - 1)).all()
     assert image.warnings == (Warned.DEPTH_REDUCED,)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_an_avif_of_more_bits_is_reduced(bits: int) -> None:
+    even = np.full((32, 32, 3), 200 << (bits - 8), np.uint16)
+    _, data = cv2.imencode(".avif", even, [cv2.IMWRITE_AVIF_DEPTH, bits])
+
+    image = decoded(data.tobytes())
+
+    assert np.abs(image.pixels.astype(int) - 200).max() <= 2
+    assert image.warnings == (Warned.DEPTH_REDUCED,)
+
+
+def test_a_bmp_in_runs_is_read_and_one_that_is_cut_is_truncated() -> None:
+    side = 16
+    palette = b"".join(bytes([n, 255 - n, n // 2, 0]) for n in range(256))
+    runs = b"".join(bytes([side, row, 0, 0]) for row in range(side)) + b"\0\1"
+    head = struct.pack(
+        "<IHHIIiiHHIIiiII", 0, 0, 0, 54 + 1024, 40, side, side, 1, 8, 1, len(runs), 0, 0, 256, 0
+    )
+    data = b"BM" + head + palette + runs
+
+    assert (decoded(data).pixels[-1, 0] == (0, 255, 0)).all()
+    with pytest.raises(TruncatedImage):
+        decoded(data[:-20])
 
 
 def test_cielab_becomes_srgb() -> None:
