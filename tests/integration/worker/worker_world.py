@@ -162,7 +162,7 @@ class WorkerWorld:
                 skipping.commit(came)
         skipping.close()
 
-    def start(self, name: str = "worker-1") -> Running:
+    def start(self, name: str = "worker-1", *, aigc_producer: str | None = None) -> Running:
         """Put a worker together, as its process does; nobody turns it yet."""
         clock = SystemClock()
         claims = Claims(self.pool, clock, worker=name, lease=timedelta(seconds=15))
@@ -176,6 +176,7 @@ class WorkerWorld:
             self.restorer,
             clock,
             max_bytes=self.settings.max_image_bytes,
+            aigc_producer=aigc_producer,
         )
         worker = Worker(
             name,
