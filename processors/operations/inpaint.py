@@ -44,6 +44,7 @@ class Inpaint:
 
     filler: Sandbox
     learned: LearnedFill | None = None
+    learned_by: Used = Used(NAMES["learned"])  # noqa: RUF009 - frozen
 
     def run(
         self,
@@ -82,7 +83,10 @@ class Inpaint:
         return Restored(
             replace(image, pixels=filled.pixels, alpha=alpha),
             Report(
-                models=tuple(Used(NAMES[engine]) for engine in filled.engines),
+                models=tuple(
+                    self.learned_by if engine == "learned" else Used(NAMES[engine])
+                    for engine in filled.engines
+                ),
                 input_size=(image.width, image.height),
                 output_size=(image.width, image.height),
                 tiles=filled.regions,

@@ -8,15 +8,17 @@ from typing import Self
 from processors.engine.tiled import Engine, Progress, ShouldStop
 from processors.images.image import Image
 from processors.models.registry import Registry
+from processors.operations.colourise import Colourise
 from processors.operations.enhance import Enhance
 from processors.operations.inpaint import Inpaint
 from processors.operations.restore import Restore
-from processors.operations.result import Restored
+from processors.operations.result import Restored, Used
 from processors.operations.scratches import Scratches
 from processors.operations.tone import Tone
 from processors.operations.upscale import Upscale
 from processors.sandbox.sandbox import Sandbox, SandboxLimits
 from schemas.operations import (
+    ColouriseParameters,
     EnhanceParameters,
     InpaintParameters,
     Parameters,
@@ -42,7 +44,7 @@ class Restorer:
         self._restore = Restore(self.registry, self.engine)
         self._scratches = Scratches(self._filler)
         self._tone = Tone()
-        self._inpaint = Inpaint(self._filler)
+        self._colourise = Colourise(self.registry)
 
     def __enter__(self) -> Self:
         return self
@@ -81,16 +83,25 @@ class Restorer:
             case RestoreParameters():
                 run = partial(self._restore.run, image, parameters, mask)
             case InpaintParameters():
-                run = partial(self._inpaint.run, image, parameters, mask)
+                run = partial(self._inpainting(parameters).run, image, parameters, mask)
             case ScratchesParameters():
                 run = partial(self._scratches.run, image, parameters, mask)
             case ToneParameters():
                 run = partial(self._tone.run, image, parameters, mask)
+            case ColouriseParameters():
+                run = partial(self._colourise.run, image, parameters, mask)
             case EnhanceParameters():
                 run = partial(Enhance(self.restore).run, image, parameters, mask)
             case _:
                 raise ValueError(f"{parameters.operation} restores nothing")
         return run(progress=progress, should_stop=should_stop)
+
+    def _inpainting(self, parameters: InpaintParameters) -> Inpaint:
+        if parameters.engine != "learned":
+            return Inpaint(self._filler)
+        network = self.registry.inpainter()
+        by = Used(network.entry.name, network.entry.sha256)
+        return Inpaint(self._filler, network.fill, by)
 
 
 @functools.cache
