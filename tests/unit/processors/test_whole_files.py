@@ -1,5 +1,7 @@
 """A file appears under its name when it is whole."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,30 @@ def test_a_folder_in_the_way_is_an_error_and_nothing_is_left(tmp_path: Path) -> 
         write_whole(tmp_path / "a.png", b"new", replace=True)
 
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+_WRITES_FOR_EVER = """
+import sys
+from itertools import count
+from pathlib import Path
+from processors.whole_files import write_whole
+
+body = bytes(32 << 20)
+for number in count():
+    write_whole(Path(sys.argv[1]) / str(number % 3), body, replace=True)
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has files without names")
+def test_a_process_that_is_killed_leaves_whole_files_alone(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", _WRITES_FOR_EVER, str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:  # noqa: S603 (our own)
+        assert process.stdout is not None
+        for _ in range(4):
+            process.stdout.readline()
+        process.kill()
+
+    left = list(tmp_path.iterdir())
+    assert {path.name for path in left} >= {"0", "1", "2"}
+    assert {path.stat().st_size for path in left} == {32 << 20}
