@@ -1,0 +1,79 @@
+"""Operations by networks that the operator supplies: through the one door, by their names."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from processors.failures import ModelUnavailable
+from processors.images.image import Image
+from processors.models.registry import Registry
+from processors.operations import Restored, Restorer
+from processors.operations.result import Used
+from schemas.operations import (
+    ColouriseParameters,
+    ImageFormat,
+    InpaintParameters,
+    Parameters,
+    Rectangle,
+)
+from tests.unit.processors.test_supplied_files import (
+    DEOLDIFY,
+    MIGAN,
+    deoldify,
+    migan,
+    supplied,
+)
+
+RNG = np.random.default_rng(8)
+HOLE = Rectangle(left=4, top=2, width=3, height=5)
+
+
+def restored(registry: Registry, parameters: Parameters, *, grey: bool) -> tuple[Image, Restored]:
+    pixels = RNG.integers(60, 190, (20, 30, 1 if grey else 3), np.uint8)
+    alpha = np.full((20, 30), 200, np.uint8)
+    image = Image(pixels, alpha, b"a profile", ImageFormat.PNG, (30, 20))
+    with Restorer(registry) as restorer:
+        result = restorer.restore(
+            parameters, image, progress=lambda *_: None, should_stop=lambda: False
+        )
+    return image, result
+
+
+def test_a_grey_photograph_is_coloured_and_named_after_its_network(tmp_path: Path) -> None:
+    entry = supplied(DEOLDIFY, deoldify(), tmp_path)
+
+    image, result = restored(Registry((), tmp_path, (entry,)), ColouriseParameters(), grey=True)
+
+    assert result.image.pixels.shape == (20, 30, 3)
+    assert result.image.alpha is image.alpha
+    assert result.image.icc is None
+    assert result.report.models == (Used("deoldify-artistic", entry.sha256),)
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_holes_are_filled_by_a_supplied_network_when_it_is_asked_for(
+    tmp_path: Path, *, grey: bool
+) -> None:
+    entry = supplied(MIGAN, migan(), tmp_path)
+    parameters = InpaintParameters(mask="shapes", shapes=[HOLE], engine="learned")
+
+    image, result = restored(Registry((), tmp_path, (entry,)), parameters, grey=grey)
+
+    changed = (result.image.pixels != image.pixels).any(axis=2)
+    assert changed[2:7, 4:7].all()
+    assert np.count_nonzero(changed) == 15
+    assert (result.image.pixels[2:7, 4:7] == 7).all()
+    assert result.report.models == (Used("mi-gan", entry.sha256),)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        ColouriseParameters(),
+        InpaintParameters(mask="shapes", shapes=[HOLE], engine="learned"),
+    ],
+)
+def test_without_its_file_it_is_told_which_would_do(tmp_path: Path, parameters: Parameters) -> None:
+    with pytest.raises(ModelUnavailable, match="sha256"):
+        restored(Registry((), tmp_path), parameters, grey=True)
