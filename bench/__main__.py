@@ -1,14 +1,13 @@
-"""`python -m bench`: every benchmark, one after the other."""
+"""`python -m bench`: the pipeline's benchmarks, one after the other."""
 
 import itertools
 
-from bench import admission, dispatch, entering, intake, pipeline, upscale
+from bench import admission, dispatch, entering, intake, pipeline
 from bench.figures import show
 
 if __name__ == "__main__":
     show(
         itertools.chain(
-            upscale.run(),
             intake.run(),
             admission.run(),
             dispatch.run(),
