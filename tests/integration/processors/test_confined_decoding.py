@@ -25,7 +25,7 @@ from processors.images.errors import (
     UnsupportedFormat,
 )
 from processors.images.limits import DecodeLimits
-from processors.sandbox.sandbox import SandboxLimits
+from processors.sandbox.sandbox import ChildFailed, Sandbox, SandboxLimits
 from schemas.operations import ImageFormat
 
 
@@ -129,6 +129,24 @@ def test_a_picture_that_takes_too_long_is_killed_and_the_next_one_decodes() -> N
         with pytest.raises(DecodeLimitReached):
             decoder.decode(slow)
         assert decodes(decoder)
+
+
+def test_a_picture_may_take_the_seconds_of_its_request_and_no_more() -> None:
+    # Nine million runs of one pixel, which Pillow unpacks in Python: about 5 s.
+    side = 3_000
+    head = struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 1078, 40, side, side, 1, 8, 1, 0, 0, 0, 0, 0)
+    row = bytes([1, 7]) * side + b"\0\0"
+    slow = b"BM" + head + bytes(range(256)) * 4 + row * side + b"\0\1"
+    limits = DecodeLimits()
+    fields: dict[str, object] = {
+        name: getattr(limits, name) for name in ("file_bytes", "pixels", "side", "frames", "aspect")
+    }
+    with Sandbox("processors.images.decode_child") as sandbox:
+        started = time.monotonic()
+        with pytest.raises(ChildFailed):
+            sandbox.call(fields, [slow], cpu_s=1)
+        assert time.monotonic() - started < 20
+        assert sandbox.call(fields, [GOOD], cpu_s=1).fields["width"] == 40
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tests.hostile.corpus import photograph, whole_files
 
 WHOLE = whole_files(photograph(7))
 # Enough for every format to tell what it is; before that it is no picture, or of no known kind.
-KNOWN = 36
+KNOWN = 48
 
 
 @pytest.mark.parametrize("name", WHOLE)
