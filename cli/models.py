@@ -11,6 +11,7 @@ from cli.context import EXIT_FAILED
 from processors.models.entries import NetworkEntry
 from processors.models.files import ModelStatus, statuses
 from processors.models.manifest import NETWORKS
+from processors.models.supplied import SUPPLIED, SuppliedEntry
 
 
 def models(
@@ -29,7 +30,8 @@ def models(
 
     Exit codes: 0 none is altered; 1 one is. A model that is missing is no error.
     """
-    found = list(zip(NETWORKS, statuses(NETWORKS, folder), strict=True))
+    known: tuple[NetworkEntry | SuppliedEntry, ...] = (*NETWORKS, *SUPPLIED)
+    found = list(zip(known, statuses(known, folder), strict=True))
     if as_json:
         typer.echo(json.dumps({"models": [_fields(entry, status) for entry, status in found]}))
     else:
@@ -44,11 +46,11 @@ def models(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _told(entry: NetworkEntry, status: ModelStatus) -> str:
+def _told(entry: NetworkEntry | SuppliedEntry, status: ModelStatus) -> str:
     return f"{entry.origin}, {entry.licence}" if status.state == "ready" else status.detail
 
 
-def _fields(entry: NetworkEntry, status: ModelStatus) -> dict[str, object]:
+def _fields(entry: NetworkEntry | SuppliedEntry, status: ModelStatus) -> dict[str, object]:
     return {
         "name": entry.name,
         "operations": list(entry.operations),

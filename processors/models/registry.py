@@ -108,7 +108,7 @@ class Registry:
             raise ModelUnavailable(
                 f"there is no network {name!r}; known are {', '.join(self._entries)}"
             )
-        module = _built(entry)
+        module = built(entry)
         weights = read_verified(entry, entry.source.weights, self._models_dir)
         match entry.source:
             case NcnnModel(param=param):
@@ -119,7 +119,8 @@ class Registry:
         return LoadedNetwork(entry, module.eval().requires_grad_(requires_grad=False))
 
 
-def _built(entry: NetworkEntry) -> nn.Module:
+def built(entry: NetworkEntry) -> nn.Module:
+    """Return the network of that architecture with weights that mean nothing yet."""
     match entry.architecture:
         case Architecture.RRDB_23:
             return RRDBNet(blocks=23)

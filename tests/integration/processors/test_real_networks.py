@@ -8,11 +8,20 @@ import numpy.typing as npt
 import pytest
 import torch
 from skimage import data
+from torch.utils.flop_counter import FlopCounterMode
 
 from processors.engine.device import CPU
+from processors.engine.placed import Placed
 from processors.engine.tiled import Engine
-from processors.models.manifest import NETWORKS, Architecture, NcnnModel, WeightFile
-from processors.models.registry import LoadedNetwork, Registry
+from processors.models.manifest import (
+    NETWORKS,
+    Architecture,
+    NcnnModel,
+    NetworkEntry,
+    Precision,
+    WeightFile,
+)
+from processors.models.registry import LoadedNetwork, Registry, built
 
 NAMES = [entry.name for entry in NETWORKS]
 LIGHT = ["realesr-animevideov3-x2", "realesr-animevideov3-x3", "waifu2x-photo-x2"] + [
@@ -119,6 +128,25 @@ def test_sizes_that_divide_badly_are_restored_whole(
     assert psnr(whole, tiled, 255) >= 50
 
 
+@pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
+@pytest.mark.parametrize("name", LIGHT)
+def test_half_precision_stays_within_50_db(
+    registry: Registry, name: str, precision: Precision
+) -> None:
+    network = registry.get(name)
+    assert precision in network.entry.precisions
+    picture = torch.from_numpy(data.astronaut()[100:164, 180:244]).float().div_(255)
+    tensor = picture.permute(2, 0, 1).unsqueeze(0)
+
+    def by(chosen: Precision) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            output = Placed(network.module, "cpu", chosen).run(tensor, lambda: None)
+        values: npt.NDArray[np.float32] = output.float().numpy()
+        return values
+
+    assert psnr(by(precision), by(Precision.FP32), 1.0) >= 50
+
+
 def test_tiles_of_a_noisy_photograph_are_weighed_alike(registry: Registry) -> None:
     noise = np.random.default_rng(5).normal(0, 25, (200, 200, 3))
     pixels = np.clip(data.astronaut()[:200, :200] + noise, 0, 255).astype(np.uint8)
@@ -127,6 +155,16 @@ def test_tiles_of_a_noisy_photograph_are_weighed_alike(registry: Registry) -> No
     whole, tiled = enlarged(network, pixels, 1000), enlarged(network, pixels, 64)
 
     assert psnr(whole, tiled, 255) >= 60
+
+
+@pytest.mark.parametrize("entry", NETWORKS, ids=lambda entry: entry.name)
+def test_the_manifest_s_cost_is_what_torch_counts(entry: NetworkEntry) -> None:
+    # On the meta device shapes are computed and nothing else.
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        built(entry)(torch.zeros(1, 3, 256, 256))
+
+    gflop = counter.get_total_flops() / (256 * 256) / 1000
+    assert gflop == pytest.approx(entry.gflop, rel=0.001)
 
 
 def enlarged(

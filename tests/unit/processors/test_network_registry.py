@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from processors.failures import ModelUnavailable
-from processors.models.manifest import NETWORKS, NcnnModel
+from processors.models.manifest import NETWORKS, NcnnModel, Precision
 from processors.models.registry import Registry
 
 FAST = next(entry for entry in NETWORKS if entry.name == "realesr-animevideov3")
@@ -52,3 +52,13 @@ def test_a_missing_file_or_distribution_says_how_to_mend_it() -> None:
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(ModelUnavailable, match="realesrgan-x4plus"):
         Registry().get("realesrgan-x9")
+
+
+def test_every_entry_is_whole() -> None:
+    assert len({entry.name for entry in NETWORKS}) == len(NETWORKS)
+    for entry in NETWORKS:
+        assert Precision.FP32 in entry.precisions
+        assert entry.overlap <= entry.reach
+        assert entry.operations
+        assert entry.licence
+        assert entry.origin.startswith("https://")
