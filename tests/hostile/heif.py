@@ -129,6 +129,12 @@ def coded(pixels: npt.NDArray[np.integer], bits: int = 8) -> Item:
     return Item(b"hvc1", struct.pack(">I", len(nal)) + nal, properties)
 
 
+def metadata(exif: bytes, about: int) -> Item:
+    """Return an item of EXIF, a TIFF block, about another."""
+    prefix = b"Exif\0\0"
+    return Item(b"Exif", struct.pack(">I", len(prefix)) + prefix + exif, [], [(b"cdsc", [about])])
+
+
 def grid(pixels: npt.NDArray[np.integer], tile: int, bits: int = 8) -> list[Item]:
     """Return the items of a picture of square tiles, as telephones write it; the last is it."""
     height, width = pixels.shape[:2]

@@ -21,7 +21,7 @@ from tests.hostile.corpus import in_lab, photograph, png
 
 RGB = photograph(1)
 RNG = np.random.default_rng(2)
-ORIENTATION = 0x0112
+ORIENTATION, MODEL = 0x0112, 0x0110
 
 
 def saved(picture: Pillow.Image, form: str, **options: object) -> bytes:
@@ -129,6 +129,21 @@ def test_a_heic_is_turned_and_mirrored_once_whatever_its_size_as_stored() -> Non
 
     assert (image.pixels == np.rot90(wide)[:, ::-1]).all()
     assert image.source_size == (48, 30)
+
+
+def test_the_orientation_in_a_heics_exif_says_nothing_more() -> None:
+    exif = Pillow.Exif()
+    exif[ORIENTATION], exif[MODEL] = 6, "A telephone"
+    picture = heif.coded(RGB[:30].astype(int))
+    picture.properties.append(heif.turned(3))
+    about = heif.metadata(exif.tobytes().removeprefix(b"Exif\0\0"), 1)
+
+    image = decoded(heif.file_of([picture, about]))
+
+    assert (image.pixels == np.rot90(RGB[:30], 3)).all()
+    assert image.exif is not None
+    assert b"A telephone" in image.exif
+    assert image.warnings == ()
 
 
 @pytest.mark.parametrize("form", ["TIFF", "AVIF"])
