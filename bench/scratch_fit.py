@@ -18,13 +18,12 @@ from processors.engine import scratch_mask
 from processors.engine.scratch_mask import SEARCHES, Judge, candidates_in, expanded
 
 _SEEDS = (101, 102)
-_PRODUCTS = {"specks"}
 _PENALTY = 1e-3
 _STEPS = 25
 _MOSTLY = 0.5
 _TOLERANCE = 2
-_PATTERNS = {"brick.png"}
-"""Joints between bricks are lines; the limit on how many lines there may be is for these."""
+_CLEAN = 3.0
+"""What is taken for damage in a clean picture weighs that many times as much."""
 
 Lesson = tuple[str, str, npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -42,7 +41,8 @@ def lessons(name: str) -> list[Lesson]:
             count = np.bincount(found.owners, minlength=len(found.measures))
             part = np.bincount(found.owners, hits, len(found.measures)) / count
             right = (part > _MOSTLY).astype(np.float64)
-            learned.append((search, name, found.measures, right, np.sqrt(count)))
+            weight = np.sqrt(count) * (_CLEAN if print_ is clean else 1.0)
+            learned.append((search, name, found.measures, right, weight))
     return learned
 
 
@@ -58,13 +58,13 @@ def fit(learned: list[Lesson]) -> dict[str, Judge]:
 
 
 def _fitted(search: str, learned: list[Lesson]) -> Judge:
-    chosen = [lesson for lesson in learned if lesson[0] == search and lesson[1] not in _PATTERNS]
+    chosen = [lesson for lesson in learned if lesson[0] == search]
     measures, truth, weight = (
         np.concatenate([lesson[part] for lesson in chosen]) for part in (2, 3, 4)
     )
     mean, scale = measures.mean(axis=0), measures.std(axis=0) + 1e-6
     width = measures.shape[1]
-    count = width + 1 + (width * (width + 1) // 2 if search in _PRODUCTS else 0)
+    count = width + 1 + width * (width + 1) // 2
     terms = expanded((measures - mean) / scale, count)
     weight /= weight.sum()
     # Ridge regression of the odds, by Newton's method.
