@@ -10,6 +10,7 @@ from processors.failures import ModelUnavailable
 from processors.models.colouriser import Colouriser
 from processors.models.cunet import CUNet
 from processors.models.entries import Architecture, NcnnModel, NetworkEntry, SuppliedFile
+from processors.models.face_restorer import FaceFinder, FaceRestorer
 from processors.models.files import FileMissing, ModelStatus, read_verified, statuses
 from processors.models.learned_fill import LearnedInpainter
 from processors.models.manifest import NETWORKS
@@ -17,7 +18,7 @@ from processors.models.ncnn_weights import load_ncnn
 from processors.models.onnx_session import Session, open_session
 from processors.models.rrdbnet import RRDBNet
 from processors.models.srvgg import SRVGGNetCompact
-from processors.models.supplied import SUPPLIED, SuppliedEntry
+from processors.models.supplied import SUPPLIED, Kind, SuppliedEntry
 from processors.models.torch_archive import load_archive
 from processors.models.upconv import Upconv7
 from schemas.operations import OperationName
@@ -49,6 +50,7 @@ class Registry:
         self._models_dir = models_dir
         self._loaded: dict[str, LoadedNetwork] = {}
         self._sessions: dict[str, Session] = {}
+        self._finder: FaceFinder | None = None
         self._lock = threading.Lock()
 
     def get(self, name: str) -> LoadedNetwork:
@@ -74,11 +76,29 @@ class Registry:
         """Return the first network that colours and is supplied, as `inpainter` does."""
         return Colouriser(*self._supplied_for(OperationName.COLOURISE))
 
-    def _supplied_for(self, operation: OperationName) -> tuple[SuppliedEntry, Session]:
+    def face_restorer(self) -> FaceRestorer:
+        """Return the network that restores faces with the one that finds them.
+
+        Raises `ModelUnavailable` when either is missing or altered, or cannot be run.
+        """
+        entry, session = self._supplied_for(OperationName.FACES, Kind.GFPGAN)
+        with self._lock:
+            if self._finder is None:
+                finder = next((each for each in self._supplied if each.kind is Kind.YUNET), None)
+                if finder is None:
+                    raise ModelUnavailable("no model that finds faces is known")
+                self._finder = FaceFinder(
+                    read_verified(finder, finder.source.weights, self._models_dir)
+                )
+            return FaceRestorer(entry, session, self._finder)
+
+    def _supplied_for(
+        self, operation: OperationName, *kinds: Kind
+    ) -> tuple[SuppliedEntry, Session]:
         missing: list[str] = []
         with self._lock:
             for entry in self._supplied:
-                if operation not in entry.operations:
+                if operation not in entry.operations or (kinds and entry.kind not in kinds):
                     continue
                 try:
                     if entry.name not in self._sessions:

@@ -19,6 +19,8 @@ class Kind(StrEnum):
     MIGAN = "mi-gan"
     LAMA = "lama"
     DEOLDIFY = "deoldify"
+    GFPGAN = "gfpgan"
+    YUNET = "yunet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,34 @@ SUPPLIED: Final[tuple[SuppliedEntry, ...]] = (
         ),
         licence="MIT",
         origin="https://huggingface.co/facefusion/models-3.0.0",
+        colours=ColourRange.BYTE_RGB,
+    ),
+    SuppliedEntry(
+        name="gfpgan-1.4",
+        operations=(OperationName.FACES,),
+        kind=Kind.GFPGAN,
+        source=SuppliedFile(
+            WeightFile(
+                "gfpgan_1.4.onnx",
+                "accc4757b26bdb89b32b4d3500d4f79c9dff97c1dd7c7104bf9dcb95e3311385",
+            )
+        ),
+        licence="Apache-2.0, parts under NVIDIA's terms",
+        origin="https://huggingface.co/facefusion/models-3.0.0",
+        colours=ColourRange.SIGNED_RGB,
+    ),
+    SuppliedEntry(
+        name="yunet",
+        operations=(OperationName.FACES,),
+        kind=Kind.YUNET,
+        source=SuppliedFile(
+            WeightFile(
+                "face_detection_yunet_2023mar.onnx",
+                "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+            )
+        ),
+        licence="MIT",
+        origin="https://github.com/opencv/opencv_zoo",
         colours=ColourRange.BYTE_RGB,
     ),
 )

@@ -13,14 +13,16 @@ from onnx import TensorProto, helper
 
 from processors.failures import ModelUnavailable
 from processors.models.entries import SuppliedFile, WeightFile
+from processors.models.face_restorer import FaceFinder, FaceRestorer
 from processors.models.learned_fill import LearnedInpainter
 from processors.models.ncnn_weights import WeightsMalformed
+from processors.models.onnx_session import open_session
 from processors.models.registry import Registry
 from processors.models.supplied import SUPPLIED, Kind, SuppliedEntry
 
-MIGAN, LAMA, DEOLDIFY = (
+MIGAN, LAMA, DEOLDIFY, GFPGAN, YUNET = (
     next(entry for entry in SUPPLIED if entry.kind is kind)
-    for kind in (Kind.MIGAN, Kind.LAMA, Kind.DEOLDIFY)
+    for kind in (Kind.MIGAN, Kind.LAMA, Kind.DEOLDIFY, Kind.GFPGAN, Kind.YUNET)
 )
 RNG = np.random.default_rng(3)
 
@@ -122,15 +124,15 @@ def test_a_network_of_another_shape_is_refused(tmp_path: Path) -> None:
         inpainter(LAMA, shrinking, tmp_path).fill(pixels, holes)
 
 
-def deoldify() -> bytes:
-    """DeOldify as it is fed, making everything redder."""
+def deoldify(tint: tuple[float, float, float] = (1.2, 0.9, 0.9)) -> bytes:
+    """DeOldify, or GFPGAN, as it is fed: everything times `tint`, by default redder."""
     shape = ["N", 3, "H", "W"]
     graph = helper.make_graph(
         [helper.make_node("Mul", ["input", "tint"], ["output"])],
         "colour",
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, shape)],
-        [helper.make_tensor("tint", TensorProto.FLOAT, [1, 3, 1, 1], [1.2, 0.9, 0.9])],
+        [helper.make_tensor("tint", TensorProto.FLOAT, [1, 3, 1, 1], tint)],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     return bytes(model.SerializeToString())
@@ -151,6 +153,37 @@ def test_a_supplied_network_colours_and_leaves_lightness_alone(
     lightness = cv2.cvtColor(coloured, cv2.COLOR_RGB2LAB)[..., 0].astype(int)
     before = cv2.cvtColor(np.tile(grey[..., :1], (1, 1, 3)), cv2.COLOR_RGB2LAB)[..., 0]
     assert np.abs(lightness - before).max() <= 2
+
+
+def test_a_supplied_network_restores_faces_and_nothing_else(tmp_path: Path) -> None:
+    brightening = deoldify(tint=(0.5, 0.5, 0.5))  # -1..1 towards the middle: paler
+    entry = supplied(GFPGAN, brightening, tmp_path)
+    session = open_session(entry.name, brightening)
+    eyes_nose_mouth = np.array([[80, 90], [110, 90], [95, 108], [82, 121], [108, 121]], np.float32)
+    pixels = np.full((200, 300, 3), 20, np.uint8)
+
+    restored, count = FaceRestorer(entry, session, lambda _: [eyes_nose_mouth]).restore(pixels)
+
+    assert count == 1
+    assert (restored[100, 95] == 74).all()
+    assert (restored[:, 200:] == 20).all()
+    none, count = FaceRestorer(entry, session, lambda _: []).restore(pixels)
+    assert count == 0
+    assert (none == pixels).all()
+
+
+def test_faces_need_both_files_and_name_the_one_that_is_missing(tmp_path: Path) -> None:
+    entry = supplied(GFPGAN, deoldify(), tmp_path)
+
+    with pytest.raises(ModelUnavailable, match=GFPGAN.sha256):
+        Registry((), tmp_path).face_restorer()
+    with pytest.raises(ModelUnavailable, match=YUNET.sha256):
+        Registry((), tmp_path, (entry, YUNET)).face_restorer()
+
+
+def test_a_finder_of_faces_that_is_no_network_is_refused() -> None:
+    with pytest.raises(WeightsMalformed, match="finder of faces"):
+        FaceFinder(b"no network at all")
 
 
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
