@@ -159,7 +159,8 @@ def _case(network: LoadedNetwork, pixels: Pixels) -> str:
 
 
 def _megapixels(pixels: Pixels) -> float:
-    return pixels.shape[0] * pixels.shape[1] / 1e6
+    height, width, _ = pixels.shape
+    return float(height * width / 1e6)
 
 
 def photograph(size: Size) -> Pixels:

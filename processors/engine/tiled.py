@@ -36,6 +36,10 @@ _BEAT_S: Final = 1.0
 _LARGEST_ON_CPU: Final = 640 * 640
 """Pixels read at once: past that the light networks gained nothing, and progress is coarse."""
 
+_AT_ONCE_ON_CPU: Final = 128 * 128
+"""Pixels of several pictures read at once: pictures of 32 x 32 took 20 to 45 % less CPU time so,
+of 64 x 64 2 to 20 %; past that nothing is gained."""
+
 _WORTH_GIVING_BACK: Final = 256 * 256
 """Pixels read at once from which on the memory of a tile is not left with the process."""
 
@@ -120,15 +124,16 @@ class Engine:
     ) -> list[Enlarged]:
         """Run `network` over several pictures, in their order; steps are counted over all.
 
-        On a GPU, tiles of one size that follow one another go through at once, as many as
-        memory allows. On a CPU that was no faster, so there each goes alone. Raises as
-        `enlarge` does.
+        Tiles of one size that follow one another go through at once: on a GPU as many as memory
+        allows, on a CPU only those of small pictures. Raises as `enlarge` does.
         """
         entry = network.entry
         precision = self.device.precision_of(entry)
         beat = _Beat(progress, should_stop)
         work = Work(entry, pictures, tile or self._area(entry, precision), squares=bool(tile))
-        at_once = 1 if self.device.name == "cpu" else self._area(entry, precision)
+        at_once = self._area(entry, precision)
+        if self.device.name == "cpu":
+            at_once = _AT_ONCE_ON_CPU if len(pictures) > 1 else 1
         while work.left:
             beat.stop_if_asked()
             beat.done, beat.total = work.done, work.done + len(work.left)
