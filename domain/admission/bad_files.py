@@ -8,7 +8,8 @@ _BROKEN: Final = frozenset(
     {ErrorCode.EMPTY_OBJECT, ErrorCode.TRUNCATED_IMAGE, ErrorCode.UNREADABLE_IMAGE}
 )
 _BOMBS: Final = frozenset({ErrorCode.DECODE_LIMIT, ErrorCode.TOO_MANY_FRAMES})
-_PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp")
+# Not .tif, .heic and .avif: some honest kinds of these are not supported.
+_PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
 
 def is_broken(code: ErrorCode | None, name: str = "") -> bool:

@@ -13,6 +13,8 @@ from schemas.errors import ErrorCode
         (ErrorCode.EMPTY_OBJECT, "", True, False),
         (ErrorCode.UNSUPPORTED_FORMAT, "in/acc_1/identity/a.heic", True, False),
         (ErrorCode.UNSUPPORTED_FORMAT, "in/acc_1/identity/a.JPG", False, True),
+        (ErrorCode.UNSUPPORTED_FORMAT, "in/acc_1/identity/a.tif", True, False),
+        (ErrorCode.UNSUPPORTED_FORMAT, "in/acc_1/identity/a.gif", False, True),
         (ErrorCode.DECODE_LIMIT, "in/acc_1/identity/a.png", False, True),
         (ErrorCode.QUOTA_EXCEEDED, "in/acc_1/identity/a.png", False, False),
         (None, "in/acc_1/identity/a.png", False, False),
