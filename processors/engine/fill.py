@@ -15,6 +15,7 @@ Marks = npt.NDArray[np.bool_]
 
 _TELEA_RADIUS = 3
 _RIM = 12
+_BLOCK = 16
 _KNOWN_PART = 0.3
 
 
@@ -68,9 +69,14 @@ def fill_by_marching(pixels: Pixels, unknown: Marks) -> Pixels:
 
 
 def _reconstructed(pixels: Pixels, unknown: Marks) -> Pixels:
-    filled = np.zeros_like(pixels)
-    cv2.xphoto.inpaint(pixels, _as_known(unknown), filled, cv2.xphoto.INPAINT_FSR_FAST)
-    return filled.reshape(pixels.shape)
+    # OpenCV leaves holes in what is beyond the last whole block as they were.
+    height, width = unknown.shape
+    beyond = ((0, -height % _BLOCK), (0, -width % _BLOCK))
+    whole = np.pad(pixels, (*beyond, (0, 0)), mode="symmetric")
+    filled = np.zeros_like(whole)
+    known = _as_known(np.pad(unknown, beyond, mode="symmetric"))
+    cv2.xphoto.inpaint(whole, known, filled, cv2.xphoto.INPAINT_FSR_FAST)
+    return np.ascontiguousarray(filled.reshape(whole.shape)[:height, :width])
 
 
 def _as_known(unknown: Marks) -> Pixels:

@@ -308,3 +308,19 @@ def test_an_engine_asked_for_that_dies_is_told_of() -> None:
     assert result.report.warnings == (Warned.ENGINE_UNSUITED,)
     assert result.report.redone == result.report.tiles == 1
     assert [used.name for used in result.report.models] == ["opencv-telea"]
+
+
+@pytest.mark.parametrize("size", [(39, 70), (33, 33), (50, 47)])
+def test_holes_in_the_last_rows_and_columns_are_filled_at_any_size(
+    restorer: Restorer, size: tuple[int, int]
+) -> None:
+    height, width = size
+    truth = np.add.outer(np.arange(height), np.arange(width)).astype(np.uint8)[..., np.newaxis]
+    marked = np.zeros(size, np.bool_)
+    marked[-4:-1, 10:20] = marked[8:15, -3:] = True
+    damaged = truth.copy()
+    damaged[marked] = 255
+
+    pixels = inpainted(restorer, picture(damaged), BY_FILE, mask_of(marked)).image.pixels
+
+    assert np.abs(pixels.astype(int) - truth).max() <= 10
