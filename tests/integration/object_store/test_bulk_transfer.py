@@ -184,7 +184,7 @@ def test_an_interrupted_upload_goes_on_where_it_was(
     for number in range(count):
         (folder / f"{number:04}.png").write_bytes(number.to_bytes(2) * 20_000)
     prefix = client.input_key("")
-    process = client.start("upload", str(folder), "--preset", PRESET, "--parallel", "2")
+    process = client.start("upload", str(folder), "--preset", PRESET, "--parallel", "1")
     wait_for(lambda: len(stored(root, prefix)) >= 20)
     process.send_signal(how)
     process.communicate(timeout=60)
