@@ -10,6 +10,7 @@ from processors.images.image import Image
 from processors.models.registry import Registry
 from processors.operations.colourise import Colourise
 from processors.operations.enhance import Enhance
+from processors.operations.faces import Faces
 from processors.operations.inpaint import Inpaint
 from processors.operations.restore import Restore
 from processors.operations.result import Restored, Used
@@ -20,6 +21,7 @@ from processors.sandbox.sandbox import Sandbox, SandboxLimits
 from schemas.operations import (
     ColouriseParameters,
     EnhanceParameters,
+    FacesParameters,
     InpaintParameters,
     Parameters,
     RestoreParameters,
@@ -44,6 +46,7 @@ class Restorer:
         self._restore = Restore(self.registry, self.engine)
         self._scratches = Scratches(self._filler)
         self._tone = Tone()
+        self._faces = Faces(self.registry)
         self._colourise = Colourise(self.registry)
 
     def __enter__(self) -> Self:
@@ -90,6 +93,8 @@ class Restorer:
                 run = partial(self._tone.run, image, parameters, mask)
             case ColouriseParameters():
                 run = partial(self._colourise.run, image, parameters, mask)
+            case FacesParameters():
+                run = partial(self._faces.run, image, parameters, mask)
             case EnhanceParameters():
                 run = partial(Enhance(self.restore).run, image, parameters, mask)
             case _:

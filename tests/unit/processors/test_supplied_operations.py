@@ -4,21 +4,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typing_extensions import override
 
 from processors.failures import ModelUnavailable
 from processors.images.image import Image
+from processors.models.face_restorer import FaceRestorer, Landmarks
+from processors.models.onnx_session import open_session
 from processors.models.registry import Registry
 from processors.operations import Restored, Restorer
 from processors.operations.result import Used
 from schemas.operations import (
     ColouriseParameters,
+    FacesParameters,
     ImageFormat,
     InpaintParameters,
     Parameters,
     Rectangle,
 )
+from schemas.warnings import Warned
 from tests.unit.processors.test_supplied_files import (
     DEOLDIFY,
+    GFPGAN,
     MIGAN,
     deoldify,
     migan,
@@ -67,9 +73,44 @@ def test_holes_are_filled_by_a_supplied_network_when_it_is_asked_for(
     assert result.report.models == (Used("mi-gan", entry.sha256),)
 
 
+class Finding(Registry):
+    """A registry whose faces are found where the test says."""
+
+    def __init__(self, folder: Path, faces: list[Landmarks]) -> None:
+        content = deoldify(tint=(0.5, 0.5, 0.5))
+        self.entry = supplied(GFPGAN, content, folder)
+        self.faces = faces
+        super().__init__((), folder, (self.entry,))
+
+    @override
+    def face_restorer(self) -> FaceRestorer:
+        session = open_session(self.entry.name, deoldify(tint=(0.5, 0.5, 0.5)))
+        return FaceRestorer(self.entry, session, lambda _: self.faces)
+
+
+def test_faces_are_restored_in_the_colours_that_the_picture_has(tmp_path: Path) -> None:
+    face = np.array([[10, 7], [16, 7], [13, 10], [11, 13], [15, 13]], np.float32)
+    registry = Finding(tmp_path, [face])
+
+    image, result = restored(registry, FacesParameters(), grey=True)
+
+    assert result.image.pixels.shape == (20, 30, 1)
+    assert (result.image.pixels[10, 13] != image.pixels[10, 13]).all()
+    assert result.image.alpha is image.alpha
+    assert result.report.models == (Used("gfpgan-1.4", registry.entry.sha256),)
+
+
+def test_a_picture_without_a_face_is_returned_as_it_is(tmp_path: Path) -> None:
+    image, result = restored(Finding(tmp_path, []), FacesParameters(), grey=False)
+
+    assert result.image is image
+    assert result.report.warnings == (Warned.NOTHING_FOUND,)
+
+
 @pytest.mark.parametrize(
     "parameters",
     [
+        FacesParameters(),
         ColouriseParameters(),
         InpaintParameters(mask="shapes", shapes=[HOLE], engine="learned"),
     ],
