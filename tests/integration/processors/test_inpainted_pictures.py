@@ -237,7 +237,7 @@ def test_outside_the_mask_nothing_changes_whatever_the_engine(
 
 
 def test_a_network_that_nobody_supplied_is_named_as_missing(restorer: Restorer) -> None:
-    with pytest.raises(ModelUnavailable, match="network"):
+    with pytest.raises(ModelUnavailable, match="mi-gan"):
         inpainted(
             restorer,
             picture(data.coffee()[:60, :80]),
