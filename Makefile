@@ -57,6 +57,7 @@ bench: $(READY) ## Run the benchmarks
 bench-engine: $(READY) ## Run the engine's benchmarks: speed and memory beside other engines, quality
 	@$(BIN)/python -m bench.engine
 	@$(BIN)/python -m bench.quality
+	@$(BIN)/python -m bench.fills
 
 schemas: $(READY) ## Write the JSON Schema, AsyncAPI and OpenAPI files anew
 	@$(BIN)/python -m schemas.generate
