@@ -175,7 +175,7 @@ def test_what_a_stopping_worker_leaves_is_taken_by_another_while_it_finishes(
 ) -> None:
     first = customer.system.process("worker")
     with one_more(customer.system, "processors.worker", tmp_path) as second:
-        long = customer.upload("upscale-photo-x4", "long.png", picture(128, 128))
+        long = customer.upload("upscale-photo-x4", "long.png", picture(208, 208))
         wait_until(
             lambda: customer.jobs().get(long) == ("running", None), within_s=20, what="it runs"
         )
