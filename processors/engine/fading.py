@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from processors.engine.shown import as_rgb
+
 Floats = npt.NDArray[np.float32]
 
 _SAMPLES = 1_000_000
@@ -104,8 +106,7 @@ def revive(pixels: npt.NDArray[np.uint8], fading: Fading, revival: Revival) -> F
 
 def to_lab(pixels: npt.NDArray[np.uint8]) -> Floats:
     """Return CIELAB of sRGB `pixels`, (H, W, 1) or (H, W, 3), as float32 (H, W, 3)."""
-    colours = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-    lab: Floats = cv2.cvtColor(colours.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    lab: Floats = cv2.cvtColor(as_rgb(pixels).astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     return lab
 
 

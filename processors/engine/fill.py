@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from processors.engine.shown import as_rgb
+
 Pixels = npt.NDArray[np.uint8]
 Marks = npt.NDArray[np.bool_]
 
@@ -54,8 +56,7 @@ def fill_by_patches(pixels: Pixels, unknown: Marks) -> Pixels:
     Repeats a pattern sharply; where there is none it is 2 dB farther from the truth than Telea's
     method. May crash on some sizes: call it in a process of its own.
     """
-    colours = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-    lab = cv2.cvtColor(colours, cv2.COLOR_RGB2Lab)
+    lab = cv2.cvtColor(as_rgb(pixels), cv2.COLOR_RGB2Lab)
     filled = np.zeros_like(lab)
     cv2.xphoto.inpaint(lab, _as_known(unknown), filled, cv2.xphoto.INPAINT_SHIFTMAP)
     rgb: Pixels = cv2.cvtColor(filled, cv2.COLOR_Lab2RGB)

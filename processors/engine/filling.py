@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from processors.engine.fill import Marks, Method, Pixels, fill_by_marching
 from processors.engine.plan import Box
 from processors.engine.regions import Region, plan_regions
+from processors.engine.shown import as_grey, as_rgb
 from processors.engine.tiled import Cancelled, Progress, ShouldStop
 from processors.failures import ModelUnavailable
 from processors.sandbox.sandbox import ChildFailed, Sandbox
@@ -189,8 +189,5 @@ def _grown(box: Box, amount: int, shape: tuple[int, ...]) -> Box:
 
 def _by_network(learned: LearnedFill, pixels: Pixels, holes: Marks) -> Pixels:
     """Return the window filled by the network, grey as the grey of what it makes."""
-    if pixels.shape[2] != 1:
-        return learned(pixels, holes)
-    colours = learned(np.repeat(pixels, 3, axis=2), holes)
-    total: npt.NDArray[np.uint16] = colours.sum(axis=2, dtype=np.uint16, keepdims=True)
-    return ((total + 1) // 3).astype(np.uint8)
+    filled = learned(as_rgb(pixels), holes)
+    return as_grey(filled) if pixels.shape[2] == 1 else filled

@@ -76,9 +76,9 @@ def budget(device: Device) -> int:
     return min(_GPU_BYTES, int(torch.cuda.get_device_properties(device.name).total_memory) // 2)
 
 
-def bytes_per_pixel(entry: NetworkEntry, precision: Precision) -> int | None:
-    """Return what each pixel that is read takes; None for a network that was not measured."""
-    fp32, half = _BYTES_PER_PIXEL.get(entry.architecture, (None, None))
+def bytes_per_pixel(entry: NetworkEntry, precision: Precision) -> int:
+    """Return what each pixel that is read takes."""
+    fp32, half = _BYTES_PER_PIXEL[entry.architecture]
     return fp32 if precision is Precision.FP32 else half
 
 

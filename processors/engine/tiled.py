@@ -155,10 +155,7 @@ class Engine:
 
     def _area(self, entry: NetworkEntry, precision: Precision) -> int:
         """Return how many pixels may be read at once."""
-        each = memory.bytes_per_pixel(entry, precision)
-        if each is None:
-            return (entry.tile + 2 * (entry.overlap + entry.multiple)) ** 2
-        fitting = max(1, self._memory_bytes // each)
+        fitting = max(1, self._memory_bytes // memory.bytes_per_pixel(entry, precision))
         return min(fitting, _LARGEST_ON_CPU) if self.device.name == "cpu" else fitting
 
     def _fits(

@@ -79,9 +79,6 @@ class NetworkEntry:
     meet without a seam. It is the reach where that is small; RRDBNet could see hundreds of
     pixels, but what lies further than its overlap moves the result by less than tiling may
     (50 dB).
-    `tile`: the side of a tile without its overlap, in input pixels. A megapixel takes the same
-    time in any tile; a larger one spends less on its overlap and takes more memory (an RRDBNet
-    tile of 352 x 352 with its overlap: 1.4 GB).
     `multiple`: the sides of what is fed to the network, and where it begins in the picture, are
     multiples of this. `reach`: how far, in input pixels, the network sees; an overlap as wide
     makes tiles exact. `precisions`: in which it may run; fp32 always among them. `gflop`:
@@ -96,7 +93,6 @@ class NetworkEntry:
     licence: str
     origin: str
     overlap: int
-    tile: int
     reach: int
     gflop: float
     multiple: int = 1

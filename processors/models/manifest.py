@@ -54,7 +54,6 @@ def _realesrgan(
         licence="BSD-3-Clause",
         origin="https://github.com/xinntao/Real-ESRGAN",
         overlap=overlap,
-        tile=256,
         reach=reach,
         gflop=gflop,
     )
@@ -87,7 +86,6 @@ def _upconv(name: str, file: str, weights: str) -> NetworkEntry:
         licence="MIT",
         origin="https://github.com/nagadomi/waifu2x",
         overlap=7,
-        tile=256,
         reach=7,
         gflop=1_133,
     )
@@ -107,7 +105,6 @@ def _cunet(strength: int, weights: str) -> NetworkEntry:
         licence="MIT",
         origin="https://github.com/nagadomi/waifu2x",
         overlap=16,
-        tile=256,
         reach=28,
         gflop=663,
         multiple=4,

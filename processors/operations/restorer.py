@@ -1,7 +1,6 @@
 """One door to every operation."""
 
-import functools
-from functools import partial
+from functools import cache, partial
 from types import TracebackType
 from typing import Self
 
@@ -109,7 +108,7 @@ class Restorer:
         return Inpaint(self._filler, network.fill, by)
 
 
-@functools.cache
+@cache
 def _shared() -> Restorer:
     return Restorer()
 
