@@ -10,6 +10,7 @@ from processors.engine.scratch_mask import find_damage
 from processors.engine.tiled import Progress, ShouldStop
 from processors.images.image import Image
 from processors.operations.result import Report, Restored, Stopwatch, Used
+from processors.operations.steps import step_of
 from processors.sandbox.sandbox import Sandbox
 from schemas.operations import ScratchesParameters
 from schemas.warnings import Warned
@@ -37,8 +38,8 @@ class Scratches:
         With `params.result` "mask", a grey picture of the same size without alpha, white where
         damage was found. Where nothing was found the picture is returned byte for byte, with the
         warning `nothing_found`. Alpha stays as it is; what it hides is neither searched nor
-        filled from. `mask` is not looked at. `progress` counts the parts of the search, then
-        starts again for those of the filling. Raises `Cancelled`.
+        filled from. `mask` is not looked at. Searching is half of the progress, filling the
+        other. Raises `Cancelled`.
         """
         _ = mask
         watch = Stopwatch()
@@ -48,7 +49,7 @@ class Scratches:
                 image.pixels,
                 shown,
                 params.sensitivity,
-                progress=progress,
+                progress=step_of(progress, 0, 2),
                 should_stop=should_stop,
             )
         warnings = () if found.any() else (Warned.NOTHING_FOUND,)
@@ -60,7 +61,11 @@ class Scratches:
         unknown = found if shown is None else found | ~shown
         with watch.phase("fill"):
             filled = Filling(self.filler).fill(
-                image.pixels, found, unknown, progress=progress, should_stop=should_stop
+                image.pixels,
+                found,
+                unknown,
+                progress=step_of(progress, 1, 2),
+                should_stop=should_stop,
             )
         if filled.redone:
             warnings = (Warned.TILES_REDONE,)

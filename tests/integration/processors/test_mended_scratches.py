@@ -80,3 +80,21 @@ def test_where_nothing_is_found_the_picture_is_the_same_bytes(filler: Sandbox, r
     assert mended_.report.warnings == (Warned.NOTHING_FOUND,)
     expected = pixels if result == "picture" else np.zeros((60, 60, 1), np.uint8)
     assert mended_.image.pixels.tobytes() == expected.tobytes()
+
+
+def test_progress_goes_from_the_search_on_to_the_filling_and_never_back(filler: Sandbox) -> None:
+    _, pixels = scratched()
+    image = Image(pixels, None, None, ImageFormat.PNG, (120, 200))
+    told: list[tuple[int, int]] = []
+
+    Scratches(filler).run(
+        image,
+        ScratchesParameters(),
+        None,
+        progress=lambda done, total: told.append((done, total)),
+        should_stop=lambda: False,
+    )
+
+    shares = [done / total for done, total in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
