@@ -35,6 +35,7 @@ _DEEP = frozenset({Warned.DEPTH_REDUCED})
 _BAD_EXIF = frozenset({Warned.METADATA_DAMAGED})
 _BAD_ICC = frozenset({Warned.PROFILE_UNUSABLE})
 _NO_ICC = frozenset({Warned.PROFILE_MISSING})
+_APP = b"\xff\xe1\xff\xff" + bytes(65_533)
 _SIDE = 48
 
 
@@ -267,7 +268,12 @@ def _odd_metadata(rgb: npt.NDArray[np.uint8]) -> Iterator[Odd]:
         "jpeg with half a profile", saved(picture, "JPEG", icc_profile=broken), None, _BAD_ICC
     )
     huge = profile + bytes(6 << 20)
-    yield Odd("jpeg with a profile of 6 MB", saved(picture, "JPEG", icc_profile=huge), UNREADABLE)
+    large = saved(picture, "JPEG", icc_profile=huge)
+    yield Odd("jpeg with a profile of 6 MB", large, None, _BAD_ICC)
+    whole = saved(picture, "JPEG")
+    crumbs = whole[:2] + b"\xff\xfe\0\2" * 500_000 + whole[2:]
+    yield Odd("jpeg with half a million empty comments", crumbs, UNREADABLE)
+    yield Odd("jpeg with 9 MB of metadata", whole[:2] + _APP * 138 + whole[2:], UNREADABLE)
     yield Odd("png with a profile of 6 MB", saved(picture, "PNG", icc_profile=huge), None, _BAD_ICC)
     ink = saved(picture.convert("CMYK"), "JPEG", icc_profile=profile)
     yield Odd("jpeg in CMYK with a profile of light", ink, None, _NO_ICC | _BAD_ICC)

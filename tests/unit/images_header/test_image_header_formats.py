@@ -131,7 +131,7 @@ def test_a_small_picture_takes_one_range() -> None:
     assert source.ranges == [(0, len(JPEG))]
 
 
-@pytest.mark.parametrize("profile_segments", [1, 4, 8])
+@pytest.mark.parametrize("profile_segments", [1, 8, 110])
 def test_full_segments_of_metadata_are_stepped_over(profile_segments: int) -> None:
     full = b"\xff\xc0" * 32766
     data = with_segments(
@@ -163,9 +163,19 @@ def test_a_transparent_colour_after_much_metadata_is_alpha() -> None:
 
 
 def test_a_transparent_colour_out_of_reach_counts_as_none() -> None:
-    far = [png_chunk(b"iTXt", bytes(600_000))] * 5
+    far = [png_chunk(b"iTXt", bytes(300_000))] * 12
     header = Bytes(with_chunks(PNG, *far, png_chunk(b"tRNS", bytes(6)))).header()
     assert header == ImageHeader(ImageFormat.PNG, 31, 17, has_alpha=False)
+
+
+def test_a_gif_with_megabytes_of_xmp_before_its_image_is_read() -> None:
+    gif = encoded(Image.new("RGB", (31, 17)), "GIF")
+    at = gif.index(b",")
+    # As Adobe writes it: raw text, then bytes that lead whoever takes text for lengths to its end.
+    trailer = b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    xmp = b"\x21\xff\x0bXMP DataXMP" + b"<x>ab " * 300_000 + trailer
+    header = Bytes(gif[:at] + xmp + gif[at:]).header()
+    assert (header.width, header.height) == (31, 17)
 
 
 def test_a_transparent_palette_is_alpha() -> None:
@@ -223,6 +233,19 @@ def test_a_tiffs_first_directory_is_found_wherever_it_lies(order: str, far: int)
     header = source.header()
     assert (header.format, header.width, header.height) == (ImageFormat.TIFF, 70_000, 5)
     assert len(source.ranges) <= 2
+
+
+@pytest.mark.parametrize("values", [8, 2_000_000])
+def test_a_tiffs_values_may_lie_far_before_its_directory(values: int) -> None:
+    fields = [(256, 4, 1, 70), (257, 4, 1, 50), (258, 3, 3, values), (262, 3, 1, 2)]
+    fields += [(277, 3, 1, 3), (339, 3, 3, values + 6)]
+    rows = b"".join(struct.pack("<HHII", *field) for field in fields)
+    data = bytearray(3_000_000) + struct.pack("<H", len(fields)) + rows + bytes(4)
+    data[:8] = b"II*\0" + struct.pack("<I", 3_000_000)
+    data[values : values + 12] = struct.pack("<6H", 16, 16, 16, 1, 1, 1)
+    source = Bytes(bytes(data))
+    assert source.header() == ImageHeader(ImageFormat.TIFF, 70, 50, has_alpha=False, depth=16)
+    assert sum(end - start for start, end in source.ranges) < 400_000
 
 
 def test_bits_a_channel_are_told() -> None:

@@ -112,7 +112,7 @@ UNREADABLE = {
     "JPEG of fill bytes": b"\xff\xd8" + b"\xff" * 5000,
     "JPEG with junk for a segment": b"\xff\xd8\xff\xe0\x00\x04abjunk",
     "JPEG with a segment of one byte": b"\xff\xd8\xff\xe0\x00\x01" + bytes(50),
-    "JPEG with endless metadata": b"\xff\xd8" + (b"\xff\xe1\xff\xff" + bytes(65533)) * 40,
+    "JPEG with endless metadata": b"\xff\xd8" + (b"\xff\xe1\xff\xff" + bytes(65533)) * 140,
     "PNG with a wrong checksum": PNG[:16] + b"\x7f" + PNG[17:],
     "PNG without pixels": PNG[:33] + b"\0\0\0\0IEND\xaeB`\x82",
     "PNG with junk for a chunk": PNG[:33] + b"\0\0\0\0\xff\xff\xff\xff" + PNG[33:],
@@ -126,6 +126,27 @@ def test_what_is_no_picture_is_unreadable(data: bytes) -> None:
     with pytest.raises(UnreadableImage) as refusal:
         read(data)
     assert refusal.value.code is ErrorCode.UNREADABLE_IMAGE
+
+
+@pytest.mark.parametrize(
+    "crumbs",
+    [
+        JPEG[:2] + b"\xff\xfe\0\2" * 1_500_000,
+        b"GIF89a" + bytes(7) + b"\x21\xfe" + b"\1a" * 3_000_000,
+    ],
+    ids=["JPEG", "GIF"],
+)
+def test_metadata_in_crumbs_is_given_up_long_before_its_bytes_are_read(crumbs: bytes) -> None:
+    fetched = 0
+
+    def fetch(start: int, end: int) -> bytes:
+        nonlocal fetched
+        fetched += end - start
+        return crumbs[start:end]
+
+    with pytest.raises(UnreadableImage, match="too much"):
+        read_header(fetch, len(crumbs))
+    assert fetched < 200_000
 
 
 def test_errors_of_the_fetch_come_through() -> None:
