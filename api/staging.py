@@ -108,15 +108,20 @@ def staging(store: ObjectStore, account_id: AccountId) -> Iterator[Staging]:
     place.clear()
 
 
-def header_facts(staged: Staged) -> Header | SourceProblem:
+def header_facts(staged: Staged, *, max_bytes: int) -> Header | SourceProblem:
     """Return what a picture's header says, or why it says nothing.
 
+    A file of more than `max_bytes`, as a link may have been given, is not read.
     Raises `StoreError` when the store does not answer.
     """
+    if staged.size > max_bytes:
+        return SourceProblem(
+            ErrorCode.FILE_TOO_LARGE, f"{staged.size} bytes; {max_bytes} are taken"
+        )
     try:
         facts = read_header(staged.fetch, staged.size)
     except ImageRefused as error:
         return SourceProblem(error.code, str(error))
     except (ObjectMissing, ObjectChanged) as error:
         return SourceProblem(ErrorCode.SOURCE_CHANGED, str(error))
-    return Header(facts.format, facts.width, facts.height, facts.has_alpha)
+    return Header(facts.format, facts.width, facts.height, facts.has_alpha, facts.frames_hint)

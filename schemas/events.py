@@ -53,12 +53,16 @@ class EventData(BaseModel):
 
 
 class HeaderFacts(EventData):
-    """What a picture's header says: its format and its size in pixels, as stored."""
+    """What a picture's header says: its format and its size in pixels, as stored.
+
+    `frames` is 2 where the header tells only that there are several.
+    """
 
     format: ImageFormat
     width: int = Field(gt=0, lt=2**31)
     height: int = Field(gt=0, lt=2**31)
     has_alpha: bool = False
+    frames: int = Field(default=1, gt=0, lt=2**32)
 
 
 class MaskSource(EventData):

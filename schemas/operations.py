@@ -44,9 +44,6 @@ WRITTEN: Final = frozenset(
 
 OutputFormat = Literal["auto", "jpeg", "png", "webp", "avif", "tiff"]
 
-MAX_RESULT_PIXELS: Final = 1 << 28
-"""The most pixels that a result may have."""
-
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Coordinate = Annotated[int, Field(ge=0, le=65_535)]
 

@@ -69,7 +69,12 @@ def build(
     store = from_settings(config)
     producer = KafkaPythonProducer(config.kafka_bootstrap, client_id="picmend-streams")
     announcer = Announcer(
-        pool, store, producer, clock, mask_wait=timedelta(hours=config.mask_wait_hours)
+        pool,
+        store,
+        producer,
+        clock,
+        mask_wait=timedelta(hours=config.mask_wait_hours),
+        max_bytes=config.max_image_bytes,
     )
     lifetime = timedelta(days=config.job_lifetime_days)
     stages: list[Stage[Any]] = [

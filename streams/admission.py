@@ -94,7 +94,7 @@ def candidate_of(request: JobRequested) -> Candidate:
 def _facts(request: JobRequested) -> Header | SourceProblem:
     header, problem = request.header, request.problem
     if header is not None and problem is None:
-        return Header(header.format, header.width, header.height, header.has_alpha)
+        return Header(header.format, header.width, header.height, header.has_alpha, header.frames)
     if problem is not None:
         return SourceProblem(problem.code, problem.detail)
     return SourceProblem(ErrorCode.SOURCE_UNREADABLE, "the request carries no header facts")

@@ -26,6 +26,7 @@ from schemas.errors import ErrorCode
 from schemas.events import HeaderFacts, JobRequested, MaskSource, Unreadable
 from schemas.ids import JobId
 from schemas.keys import MalformedKey, UploadKey
+from schemas.sizes import MAX_FILE_BYTES
 
 READERS: Final = 24
 """Objects whose headers are read at once."""
@@ -75,6 +76,7 @@ class Announcer:
         time: Time,
         *,
         mask_wait: timedelta,
+        max_bytes: int = MAX_FILE_BYTES,
         readers: Executor | None = None,
     ) -> None:
         self._pool = pool
@@ -82,6 +84,7 @@ class Announcer:
         self._producer = producer
         self._time = time
         self._mask_wait = mask_wait
+        self._max_bytes = max_bytes
         self._requested = metrics.STAGE_SECONDS.labels(metrics.JobStage.REQUESTED)
         self._readers = readers or ThreadPoolExecutor(READERS, thread_name_prefix="headers")
 
@@ -202,6 +205,9 @@ class Announcer:
     def _read(self, upload: Upload) -> Facts | StoreUnavailable:
         if isinstance(upload.place, MalformedKey):
             return Unreadable(code=upload.place.code, detail=upload.place.reason[:_DETAIL])
+        if upload.size > self._max_bytes:
+            detail = f"{upload.size} bytes; {self._max_bytes} are taken"
+            return Unreadable(code=ErrorCode.FILE_TOO_LARGE, detail=detail)
         try:
             header = read_header(
                 lambda start, end: self._store.get_range(
@@ -221,6 +227,7 @@ class Announcer:
             width=header.width,
             height=header.height,
             has_alpha=header.has_alpha,
+            frames=header.frames_hint,
         )
 
     def _store_must_read(self) -> None:

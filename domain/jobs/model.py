@@ -24,12 +24,16 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a source's header said: format and size in pixels as stored."""
+    """What a source's header said: format and size in pixels as stored.
+
+    `frames` is asked by admission alone, and 1 for a job that was admitted.
+    """
 
     format: ImageFormat
     width: int
     height: int
     has_alpha: bool
+    frames: int = 1
 
     @property
     def pixels(self) -> int:

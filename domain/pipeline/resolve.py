@@ -15,13 +15,14 @@ from schemas.decisions import LimitReached, Quota
 from schemas.errors import ErrorCode
 from schemas.ids import JobId
 from schemas.operations import (
-    MAX_RESULT_PIXELS,
+    IdentityParameters,
     InpaintParameters,
     OperationName,
     Parameters,
-    enlargement,
+    output_format,
     takes_mask_file,
 )
+from schemas.sizes import MAX_FRAMES, against_reading, against_result
 from schemas.states import Origin
 
 
@@ -218,16 +219,27 @@ def _against_picture(
             f" {operation.max_pixels} in all and {operation.max_side} a side"
         )
         return Refusal(ErrorCode.IMAGE_TOO_LARGE, detail, parameters)
-    factor = enlargement(parameters)
-    if header.pixels * factor**2 > MAX_RESULT_PIXELS:
-        detail = (
-            f"{header.width}x{header.height} pixels times {factor:g} a side; a result has at most"
-            f" {MAX_RESULT_PIXELS} pixels"
-        )
-        return Refusal(ErrorCode.IMAGE_TOO_LARGE, detail, parameters)
+    if (refusal := _against_decoding(header, parameters)) is not None:
+        return refusal
     if _needs_alpha(parameters) and not header.has_alpha:
         detail = f"the {header.format} picture has no alpha"
         return Refusal(ErrorCode.ALPHA_MISSING, detail, parameters)
+    return None
+
+
+def _against_decoding(header: Header, parameters: Parameters) -> Refusal | None:
+    """Return what a worker would refuse or fail by the size alone, of picture or result."""
+    if isinstance(parameters, IdentityParameters):
+        # Stored as it came, and never decoded.
+        return None
+    width, height = header.width, header.height
+    form = output_format(parameters, header.format, has_alpha=header.has_alpha)
+    detail = against_reading(width, height) or against_result(parameters, width, height, form)
+    if detail is not None:
+        return Refusal(ErrorCode.IMAGE_TOO_LARGE, detail, parameters)
+    if header.frames > MAX_FRAMES:
+        detail = f"{header.frames} frames; {MAX_FRAMES} are taken"
+        return Refusal(ErrorCode.TOO_MANY_FRAMES, detail, parameters)
     return None
 
 

@@ -27,6 +27,7 @@ from processors.images.metadata import DamagedMetadata, kept
 from processors.images.provenance import Provenance, xmp_packet
 from processors.images.tiff_exif import with_exif
 from schemas.operations import ImageFormat, PictureParameters
+from schemas.sizes import LONGEST_SIDE
 from schemas.warnings import Warned
 
 MEDIA_TYPES: dict[ImageFormat, str] = {
@@ -45,13 +46,6 @@ EXTENSIONS: dict[ImageFormat, str] = {form: form.extension for form in ImageForm
 LOWEST_QUALITY: Final = 10
 """How far `target_bytes` lowers the quality, unless a lower one was asked for."""
 
-_LONGEST_SIDE: Final = {
-    ImageFormat.JPEG: 65_500,  # libjpeg's own limit
-    ImageFormat.PNG: 2**31 - 1,
-    ImageFormat.WEBP: 16_383,  # 14 bits in the format
-    ImageFormat.AVIF: 32_768,  # libavif writes longer ones, and then does not read them
-    ImageFormat.TIFF: 2**31 - 1,
-}
 _QUALITY: Final = {ImageFormat.JPEG: 95, ImageFormat.WEBP: 95, ImageFormat.AVIF: 90}
 _PAPER: Final = 255
 
@@ -101,7 +95,7 @@ def encode(
     warning. Raises `ImageTooLarge` when the format cannot hold sides as long.
     """
     longest = max(image.width, image.height)
-    if longest > _LONGEST_SIDE[form]:
+    if longest > LONGEST_SIDE[form]:
         raise ImageTooLarge(
             f"a side of {longest} pixels does not fit into {form}; ask for png instead"
         )

@@ -4,6 +4,14 @@ from dataclasses import dataclass
 
 from processors.images.errors import ImageTooLarge
 from processors.images.headers.facts import ImageHeader
+from schemas.sizes import (
+    MAX_ASPECT,
+    MAX_FILE_BYTES,
+    MAX_FRAMES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    against_reading,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,21 +22,16 @@ class DecodeLimits:
     made for threads of pixels. Only the first frame is decoded.
     """
 
-    file_bytes: int = 64 << 20
-    pixels: int = 50_000_000
-    side: int = 20_000
-    frames: int = 200
-    aspect: int = 1_000
+    file_bytes: int = MAX_FILE_BYTES
+    pixels: int = MAX_PIXELS
+    side: int = MAX_SIDE
+    frames: int = MAX_FRAMES
+    aspect: int = MAX_ASPECT
 
     def check(self, header: ImageHeader) -> None:
         """Raise `ImageTooLarge` for a picture whose header tells more than these allow."""
-        width, height = header.width, header.height
-        short, long = sorted((width, height))
-        if width * height > self.pixels or long > self.side:
-            raise ImageTooLarge(
-                f"{width}x{height} is over {self.pixels} pixels or {self.side} a side"
-            )
-        if long > short * self.aspect:
-            raise ImageTooLarge(
-                f"of {width}x{height}, one side is over {self.aspect} times the other"
-            )
+        refused = against_reading(
+            header.width, header.height, pixels=self.pixels, side=self.side, aspect=self.aspect
+        )
+        if refused is not None:
+            raise ImageTooLarge(refused)

@@ -8,7 +8,7 @@ import pytest
 from domain.accounts.model import Account, AccountState
 from domain.admission.quotas import Limits
 from domain.admission.restrictions import FREE, Restricted
-from domain.catalogue.model import Catalogue
+from domain.catalogue.model import Catalogue, Operation, Price, Pricing
 from domain.jobs.model import Header, StoredObject
 from domain.pipeline.resolve import (
     Candidate,
@@ -22,15 +22,26 @@ from domain.pipeline.resolve import (
 from schemas.decisions import LimitReached, Quota
 from schemas.errors import ErrorCode
 from schemas.operations import (
+    EnhanceParameters,
     IdentityParameters,
     ImageFormat,
     InpaintParameters,
     OperationName,
+    Parameters,
+    ToneParameters,
     UpscaleParameters,
 )
 from tests.unit.domain.samples import ACCOUNT, ACCOUNT_ID, CANDIDATE, catalogue, preset
 
 OFFERED = catalogue()
+ROOMY = replace(
+    OFFERED,
+    operations={
+        name: Operation(name, 1 << 30, 1 << 30, 1 << 20, Pricing.JOB) for name in OperationName
+    },
+    prices={(name, "CNY"): Price(name, "CNY", 1, CANDIDATE.requested_at) for name in OperationName},
+)
+"""What an operator has allowed anything: what remains are the limits of what does the work."""
 SUSPENDED = replace(ACCOUNT, state=AccountState.SUSPENDED)
 MASK = StoredObject("in/acc_7k2q/inpaint/a.jpg.mask.png", "0f")
 
@@ -89,6 +100,12 @@ def test_a_picture_within_the_limits_is_priced_by_its_started_megapixels() -> No
         (replace(CANDIDATE, facts=picture(1000, 2001)), ACCOUNT, ErrorCode.IMAGE_TOO_LARGE),
         (replace(CANDIDATE, facts=picture(3001, 1)), ACCOUNT, ErrorCode.IMAGE_TOO_LARGE),
         (replace(CANDIDATE, facts=picture(1, 3001)), ACCOUNT, ErrorCode.IMAGE_TOO_LARGE),
+        (replace(CANDIDATE, facts=picture(1, 1001)), ACCOUNT, ErrorCode.IMAGE_TOO_LARGE),
+        (
+            replace(CANDIDATE, facts=replace(picture(9, 9), frames=201)),
+            ACCOUNT,
+            ErrorCode.TOO_MANY_FRAMES,
+        ),
         (replace(CANDIDATE, preset="inpaint"), ACCOUNT, ErrorCode.MASK_MISSING),
         (replace(CANDIDATE, preset="inpaint-alpha"), ACCOUNT, ErrorCode.ALPHA_MISSING),
         (CANDIDATE, replace(ACCOUNT, unit="EUR"), ErrorCode.PRICE_MISSING),
@@ -109,6 +126,8 @@ def test_each_reason_against_a_candidate_has_its_code(
         replace(CANDIDATE, facts=picture(1000, 2000)),
         replace(CANDIDATE, facts=picture(3000, 666)),
         replace(CANDIDATE, facts=picture(666, 3000)),
+        replace(CANDIDATE, facts=picture(1, 1000)),
+        replace(CANDIDATE, facts=replace(picture(9, 9), frames=200)),
     ],
 )
 def test_what_is_just_within_a_limit_passes(candidate: Candidate) -> None:
@@ -180,6 +199,57 @@ def test_a_refusal_keeps_the_parameters_that_were_found() -> None:
     assert isinstance(unknown, Refusal)
     assert known.parameters == UpscaleParameters()
     assert unknown.parameters is None
+
+
+ASKED_FOR_TOO_MUCH = [
+    # parameters, the longest side that passes, what the detail of one pixel more says
+    (UpscaleParameters(factor=8, format="webp"), 2047, "webp holds 16383 a side"),
+    (UpscaleParameters(factor=8, format="avif"), 4096, "avif holds 32768 a side"),
+    (UpscaleParameters(factor=8, format="jpeg"), 8187, "jpeg holds 65500 a side"),
+    (EnhanceParameters(factor=8, format="webp"), 2047, "webp holds 16383 a side"),
+    (ToneParameters(format="webp"), 16383, "webp holds 16383 a side"),
+    (
+        UpscaleParameters(factor=8, format="png"),
+        20_000,
+        "20001x20 is over 50000000 pixels or 20000",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parameters", "longest", "told"), ASKED_FOR_TOO_MUCH)
+def test_a_result_that_its_format_cannot_hold_is_refused_before_it_is_worked_for(
+    parameters: Parameters, longest: int, told: str
+) -> None:
+    asked = replace(CANDIDATE, preset=None, parameters=parameters)
+
+    found = what_comes_of(replace(asked, facts=picture(20, longest + 1)), ACCOUNT, ROOMY)
+    turned = what_comes_of(replace(asked, facts=picture(longest + 1, 20)), ACCOUNT, ROOMY)
+
+    assert isinstance(
+        what_comes_of(replace(asked, facts=picture(20, longest)), ACCOUNT, ROOMY), Priced
+    )
+    for refusal in (found, turned):
+        assert isinstance(refusal, Refusal)
+        assert refusal.code is ErrorCode.IMAGE_TOO_LARGE
+    assert isinstance(turned, Refusal)
+    assert told in turned.detail
+
+
+def test_a_result_of_too_many_pixels_is_refused_in_any_format() -> None:
+    asked = replace(CANDIDATE, preset=None, parameters=UpscaleParameters(factor=8, format="tiff"))
+
+    assert isinstance(
+        what_comes_of(replace(asked, facts=picture(2048, 2048)), ACCOUNT, ROOMY), Priced
+    )
+    found = what_comes_of(replace(asked, facts=picture(2049, 2048)), ACCOUNT, ROOMY)
+    assert isinstance(found, Refusal)
+    assert "a result has at most 268435456 pixels" in found.detail
+
+
+def test_what_is_stored_as_it_came_is_not_asked_whether_it_could_be_decoded() -> None:
+    asked = replace(CANDIDATE, preset="identity", facts=replace(picture(1, 3000), frames=999))
+
+    assert isinstance(what_comes_of(asked, ACCOUNT, OFFERED), Priced)
 
 
 def test_an_accounts_own_preset_is_meant_before_the_built_in_of_that_name() -> None:
