@@ -15,6 +15,7 @@ from schemas.warnings import Warned
 
 Channels: TypeAlias = tuple[Channel, Channel | None]
 
+_AT_ONCE = 1 << 20
 _WHITE_IS_ZERO = 0
 _PHOTOMETRIC = 262
 
@@ -40,24 +41,28 @@ def to_channels(
             lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
             return *_separated(_converted(picture, lab)), ()
         case "1" | "L" | "LA" | "La":
-            return *_separated(_in_mode(picture, "L", "LA")), ()
+            return *_separated(picture, "LA" if picture.has_transparency_data else "L"), ()
         case _:
-            return *_separated(_in_mode(picture, "RGB", "RGBA")), ()
+            return *_separated(picture, "RGBA" if picture.has_transparency_data else "RGB"), ()
 
 
-def _in_mode(picture: Pillow.Image, opaque: str, transparent: str) -> Pillow.Image:
-    wanted = transparent if picture.has_transparency_data else opaque
-    # Pillow would copy what is in the mode that is wanted.
-    return picture if picture.mode == wanted else picture.convert(wanted)
+def _separated(picture: Pillow.Image, mode: str = "RGB") -> Channels:
+    """Return colour and alpha of a picture as it is in that mode.
 
-
-def _separated(picture: Pillow.Image) -> Channels:
-    channels = np.asarray(picture, dtype=np.uint8)
-    if channels.ndim == 2:  # noqa: PLR2004 (rows and columns, no channels)
-        channels = channels[..., np.newaxis]
-    colours = 1 if picture.mode in {"L", "LA"} else 3
-    alpha = channels[..., colours] if channels.shape[2] > colours else None
-    return channels[..., :colours], alpha
+    Strip by strip: Pillow converts the whole into a second picture, and copies that out twice.
+    """
+    width, height = picture.size
+    pixels = np.empty((height, width, 1 if mode in {"L", "LA"} else 3), np.uint8)
+    alpha = np.empty((height, width), np.uint8) if mode in {"LA", "RGBA"} else None
+    rows = max(1, _AT_ONCE // width)
+    for top in range(0, height, rows):
+        bottom = min(height, top + rows)
+        strip = np.asarray(picture.crop((0, top, width, bottom)).convert(mode))
+        strip = strip.reshape(bottom - top, width, -1)
+        pixels[top:bottom] = strip[..., : pixels.shape[2]]
+        if alpha is not None:
+            alpha[top:bottom] = strip[..., -1]
+    return pixels, alpha
 
 
 def _from_16_bits(picture: Pillow.Image, depth: int) -> Channels:

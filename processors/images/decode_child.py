@@ -15,8 +15,10 @@ from processors.sandbox.framing import Message
 def answer(message: Message) -> Reply:
     """Decode the file in the request's one buffer."""
     numbers = {name: int(str(value)) for name, value in message.fields.items()}
+    data = bytes(message.buffers[0])
+    message.buffers[0].clear()  # a file may be large enough to matter twice
     try:
-        image = decode(bytes(message.buffers[0]), DecodeLimits(**numbers))
+        image = decode(data, DecodeLimits(**numbers))
         buffers = [_flat(image.pixels)]
         if image.alpha is not None:
             buffers.append(_flat(image.alpha))

@@ -21,9 +21,9 @@ from processors.sandbox.sandbox import ChildFailed, Sandbox, SandboxLimits
 from schemas.operations import ImageFormat
 from schemas.warnings import Warned
 
-_SECONDS: Final = 4
-_SECONDS_A_PIXEL: Final = 0.2e-6
-"""Of CPU. The slowest of 50 megapixels, a PNG of 16 bits, takes a third of what it may."""
+_SECONDS: Final = 3
+_SECONDS_A_PIXEL: Final = 0.06e-6
+"""Of CPU. The slowest of 50 megapixels, a PNG of 16 bits, takes half of what it may."""
 
 CONFINED: Final = SandboxLimits(address_space=1280 << 20, cpu_s=60)
 """Pictures of 50 megapixels take up to 0.9 GB; OpenCV's code, where needed, 0.3 GB of addresses."""

@@ -11,11 +11,11 @@ from processors.images.depth import reduced
 from processors.images.errors import TruncatedImage, UnreadableImage
 from processors.images.headers.facts import ImageHeader
 from processors.images.loaded import Channel, Loaded
+from processors.images.metadata import exif_block
 from processors.images.orientation import AS_STORED
 from processors.images.profiles import sound
 from schemas.warnings import Warned
 
-_EXIF_PREFIX: Final = b"Exif\0\0"
 _SHALLOW: Final = 8
 _OPAQUE: Final = 255
 
@@ -45,12 +45,11 @@ def read(data: bytes, header: ImageHeader) -> Loaded:
     pixels, alpha = _separated(_of_8_bits(levels, depth), premultiplied=picture.premultiplied_alpha)
     icc = picture.info.get("icc_profile")
     profile = sound(icc)
-    exif = picture.info.get("exif")
     return Loaded(
         pixels,
         alpha,
         profile,
-        exif.removeprefix(_EXIF_PREFIX) if isinstance(exif, bytes) and exif else None,
+        exif_block(picture.info.get("exif")),
         AS_STORED,
         max(len(file), header.frames_hint),
         depth,

@@ -26,6 +26,7 @@ _LONGEST: Final = 8_000
 """Bytes of one value; a longer one is left out."""
 _HEADER: Final = 8
 _EXIF_DIRECTORY: Final = 0x8769
+_PREFIX: Final = b"Exif\0\0"
 
 _DESCRIBED: Final = frozenset(
     {
@@ -57,6 +58,11 @@ _EXPOSED: Final = frozenset(
         *range(0xA432, 0xA435),  # LensSpecification, LensMake, LensModel
     }
 )
+
+
+def exif_block(exif: object) -> bytes | None:
+    """Return the EXIF that a library tells of a picture, as a TIFF block, uncleaned."""
+    return exif.removeprefix(_PREFIX) if isinstance(exif, bytes) and exif else None
 
 
 class DamagedMetadata(Exception):  # noqa: N818 (a fact about the file, not about the picture)

@@ -1,4 +1,4 @@
-"""All formats but HEIC, read by Pillow; colours of 16 bits by OpenCV. In the decoder's process."""
+"""What Pillow reads, which are all formats but HEIC. In the decoder's process."""
 
 import io
 from typing import Final
@@ -10,24 +10,28 @@ from PIL import Image as Pillow
 
 from processors.images.channels import to_channels
 from processors.images.depth import reduced
-from processors.images.errors import TooManyFrames, UnreadableImage
+from processors.images.errors import TooManyFrames, UnreadableImage, UnsupportedFormat
 from processors.images.headers.facts import ImageHeader
 from processors.images.limits import DecodeLimits
 from processors.images.loaded import Channel, Loaded
+from processors.images.metadata import exif_block
+from processors.images.opencv_reader import levels_of
 from processors.images.orientation import AS_STORED, orientation_of
 from processors.images.png_rows import exif_of
 from processors.images.profiles import sound
 from schemas.operations import ImageFormat
 from schemas.warnings import Warned
 
-_EXIF_PREFIX: Final = b"Exif\0\0"
 _DEEP: Final = 16
 _CONVERTED: Final = ("CMYK", "LAB")
 """What comes out of these is sRGB, whatever profile the file has."""
 _LONGEST_TEXT: Final = 8 << 20
 _PNG_COLOUR_TYPE: Final = 25
 _GREY, _GREY_ALPHA = 0, 4
-_TIFF_ORIENTATION: Final = 274
+_TIFF_ORIENTATION, _TIFF_PLANES, _TIFF_EXTRA = 274, 284, 338
+_APART: Final = 2
+_PREMULTIPLIED: Final = 1
+_WHITE: Final = 65_535
 
 
 def read(data: bytes, header: ImageHeader, limits: DecodeLimits) -> Loaded:
@@ -78,23 +82,33 @@ def _is_deep_colour(picture: Pillow.Image, data: bytes, header: ImageHeader) -> 
 def _deep(
     picture: Pillow.Image, data: bytes, header: ImageHeader
 ) -> tuple[Channel, Channel | None]:
-    # Imported for the few files that need it: it takes 0.3 s and 20 MB.
-    import cv2  # noqa: PLC0415
-
-    cv2.setNumThreads(1)
-    levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if levels is None or levels.dtype != np.uint16 or levels.ndim != 3:  # noqa: PLR2004 (H, W, C)
+    told = getattr(picture, "tag_v2", {})
+    if told.get(_TIFF_PLANES) == _APART:
+        # OpenCV would take the planes for rows.
+        raise UnsupportedFormat("16-bit TIFF with its channels apart is not supported")
+    levels = levels_of(data, header)
+    if levels.dtype != np.uint16 or levels.ndim != 3:  # noqa: PLR2004 (H, W, C)
         raise UnreadableImage(f"the 16-bit {header.format} file is damaged")
-    if levels.shape[:2] != (header.height, header.width):
-        raise UnreadableImage("the 16-bit picture has another size than its header tells")
     wide: npt.NDArray[np.uint16] = levels.view(np.uint16)
     grey = header.format is ImageFormat.PNG and data[_PNG_COLOUR_TYPE] == _GREY_ALPHA
     colour = wide[..., :1] if grey else wide[..., 2::-1]
+    if told.get(_TIFF_EXTRA) == (_PREMULTIPLIED,):
+        colour = _unmultiplied(colour, wide[..., 3:])
     alpha = reduced(wide[..., 3], _DEEP) if header.has_alpha and wide.shape[2] > 3 else None  # noqa: PLR2004
     transparent = picture.info.get("transparency")
     if alpha is None and isinstance(transparent, tuple):
         alpha = np.where((colour == transparent).all(axis=2), 0, 255).astype(np.uint8)
     return reduced(colour, _DEEP), alpha
+
+
+def _unmultiplied(
+    colour: npt.NDArray[np.uint16], alpha: npt.NDArray[np.uint16]
+) -> npt.NDArray[np.uint16]:
+    result = np.empty_like(colour)
+    for row, opacity, to in zip(colour, np.maximum(alpha, 1), result, strict=True):
+        levels = (row * np.uint64(_WHITE) + opacity // 2) // opacity
+        to[:] = np.minimum(levels, _WHITE)
+    return result
 
 
 def _deep_orientation(picture: Pillow.Image, data: bytes, header: ImageHeader) -> int:
@@ -107,7 +121,4 @@ def _deep_orientation(picture: Pillow.Image, data: bytes, header: ImageHeader) -
 
 
 def _exif(picture: Pillow.Image, data: bytes, header: ImageHeader) -> bytes | None:
-    if header.format is ImageFormat.TIFF:
-        return data
-    block = picture.info.get("exif")
-    return block.removeprefix(_EXIF_PREFIX) if isinstance(block, bytes) and block else None
+    return data if header.format is ImageFormat.TIFF else exif_block(picture.info.get("exif"))

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image as Pillow
 from PIL import ImageCms
 
 from processors.images.decode import decode
-from processors.images.errors import ImageTooLarge, TruncatedImage
+from processors.images.errors import ImageTooLarge, TruncatedImage, UnsupportedFormat
 from processors.images.image import Image
 from processors.images.limits import DecodeLimits
 from schemas.operations import ImageFormat
@@ -185,6 +186,97 @@ def test_16_bits_of_a_tiff_are_rounded() -> None:
     assert image.warnings == (Warned.DEPTH_REDUCED,)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_16_bits_of_a_tiff_of_either_byte_order_are_rounded(channels: int, order: str) -> None:
+    levels = RNG.integers(0, 65536, (9, 7, channels), dtype=np.uint16)
+
+    image = decoded(deep_tiff(levels, order))
+
+    assert (image.pixels == rounded(levels[..., :3], 65535)).all()
+    assert image.warnings == (Warned.DEPTH_REDUCED,)
+    if channels > 3:
+        assert image.alpha is not None
+        assert (image.alpha == rounded(levels[..., 3], 65535)).all()
+
+
+UNMULTIPLIED, MULTIPLIED = 2, 1
+
+
+def deep_tiff(
+    levels: npt.NDArray[np.uint16], order: str = "<", alpha: int = UNMULTIPLIED, planes: int = 1
+) -> bytes:
+    """Return a TIFF of 16 bits; `planes` is 2 where the channels are to stand one after another."""
+    height, width, channels = levels.shape
+    body = (np.moveaxis(levels, 2, 0) if planes > 1 else levels).astype(f"{order}u2").tobytes()
+    parts = channels if planes > 1 else 1
+    places = struct.pack(f"{order}{parts}I", *range(36, 36 + len(body), len(body) // parts))
+    lengths = struct.pack(f"{order}{parts}I", *[len(body) // parts] * parts)
+    after = 36 + len(body)
+    fields = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, channels, 8 if channels > 1 else 16),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2 if channels > 2 else 1),
+        (273, 4, parts, after if parts > 1 else 36),
+        (277, 3, 1, channels),
+        (278, 3, 1, height),
+        (279, 4, parts, after + 4 * parts if parts > 1 else len(body)),
+        (284, 3, 1, planes),
+        *([(338, 3, 1, alpha)] if channels == 4 else []),
+    ]
+    rows = b"".join(
+        struct.pack(f"{order}HHI", *field)
+        + struct.pack(f"{order}{'I' if field[1] == 4 or field[2] > 1 else 'Hxx'}", value)
+        for *field, value in fields
+    )
+    at = after + 8 * parts
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", at)
+    bits = struct.pack(f"{order}4H", 16, 16, 16, 16)
+    count = struct.pack(f"{order}H", len(fields))
+    return (head + bits).ljust(36, b"\0") + body + places + lengths + count + rows + bytes(4)
+
+
+def test_16_bits_multiplied_by_their_alpha_are_divided_by_it_first() -> None:
+    straight = RNG.integers(0, 65536, (9, 7, 4), dtype=np.uint16)
+    straight[..., 3] = RNG.integers(20_000, 65536, (9, 7))
+    levels = straight.astype(np.uint64)
+    levels[..., :3] = (levels[..., :3] * levels[..., 3:] + 32767) // 65535
+
+    image = decoded(deep_tiff(levels.astype(np.uint16), alpha=MULTIPLIED))
+
+    assert np.abs(image.pixels.astype(int) - rounded(straight[..., :3], 65535)).max() <= 1
+    assert image.alpha is not None
+    assert (image.alpha == rounded(straight[..., 3], 65535)).all()
+
+
+def test_16_bits_with_the_channels_apart_are_refused_and_not_scrambled() -> None:
+    levels = RNG.integers(0, 65536, (9, 7, 3), dtype=np.uint16)
+
+    with pytest.raises(UnsupportedFormat, match="apart"):
+        decoded(deep_tiff(levels, planes=2))
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_large_webp_comes_out_as_a_small_one_does(*, alpha: bool) -> None:
+    large = Pillow.fromarray(RGB).resize((2_100, 2_000))
+    if alpha:
+        large.putalpha(large.getchannel(1))
+    exif = Pillow.Exif()
+    exif[ORIENTATION], exif[MODEL] = 6, "a camera"
+    data = saved(large, "WEBP", method=0, quality=50, exif=exif)
+
+    image = decoded(data)
+
+    with Pillow.open(io.BytesIO(data)) as plain:
+        there = np.rot90(np.asarray(plain), -1)
+    assert (image.pixels == there[..., :3]).all()
+    assert (image.alpha is not None) == alpha
+    assert image.alpha is None or (image.alpha == there[..., 3]).all()
+    assert b"a camera" in (image.exif or b"")
+
+
 @pytest.mark.parametrize("bits", [10, 12])
 def test_the_bits_of_a_heic_are_rounded(bits: int) -> None:
     levels = RNG.integers(0, 1 << bits, (20, 30, 3))
@@ -216,8 +308,24 @@ def test_a_bmp_in_runs_is_read_and_one_that_is_cut_is_truncated() -> None:
     data = b"BM" + head + palette + runs
 
     assert (decoded(data).pixels[-1, 0] == (0, 255, 0)).all()
+    assert (decoded(data).pixels[:, 5, 1] == np.arange(240, 256)).all()
     with pytest.raises(TruncatedImage):
         decoded(data[:-20])
+
+
+def test_a_bmp_in_runs_of_one_pixel_each_takes_no_second_a_megapixel() -> None:
+    side, runs = 1_500, bytes([1, 7]) * 1_500 + b"\0\0"
+    head = struct.pack(
+        "<IHHIIiiHHIIiiII", 0, 0, 0, 54 + 1024, 40, side, side, 1, 8, 1, 0, 0, 0, 256, 0
+    )
+    grey = b"".join(bytes([n, n, n, 0]) for n in range(256))
+    started = time.process_time()
+
+    image = decoded(b"BM" + head + grey + runs * side + b"\0\1")
+
+    assert image.is_grey
+    assert (image.pixels == 7).all()
+    assert time.process_time() - started < 1
 
 
 def test_cielab_becomes_srgb() -> None:
