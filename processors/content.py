@@ -1,8 +1,12 @@
 """The seam where content rules look at a picture, between decoding and restoring."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
+from processors.failures import ProcessingFailure
 from processors.images.image import Image
+from schemas.errors import ErrorCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,17 @@ class Forbidden:
 
 
 Verdict = Allowed | Forbidden
+Inspect = Callable[[Image], Verdict]
+
+
+class ContentForbidden(ProcessingFailure):
+    """The content rules do not let the picture be restored; `category` says under which."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.CONTENT_REFUSED
+
+    def __init__(self, category: str) -> None:
+        super().__init__(f"the content rules do not allow this picture: {category}")
+        self.category = category
 
 
 def inspect(image: Image) -> Verdict:  # noqa: ARG001 - the rules that look at it come with moderation

@@ -3,6 +3,7 @@
     ProcessingFailure               processing_failed
     ├── ImageRefused                (see processors.images.errors)
     ├── MaskRefused                 (see processors.operations.inpaint)
+    ├── ContentForbidden            content_refused
     └── ModelUnavailable            model_unavailable
 
 `processors.engine.tiled.Cancelled` is no failure and stands apart.

@@ -49,20 +49,16 @@ class FaceRestorer:
     session: Session
     find: FindFaces
 
-    def restore(self, pixels: Pixels) -> tuple[Pixels, int]:
-        """Return `pixels`, uint8 (H, W, 3) RGB, with its faces restored, and how many it has.
+    def restore(self, pixels: Pixels, landmarks: Landmarks) -> None:
+        """Restore one of the faces that `find` found in `pixels`, uint8 (H, W, 3) RGB, in place.
 
-        Each face is turned and scaled to where the network wants it, and laid back with a soft
-        edge; what is no face comes back as it was. Raises `WeightsMalformed` when the network
-        gives another shape than it was given.
+        It is turned and scaled to where the network wants it, and laid back with a soft edge;
+        what is no face stays as it was. Raises `WeightsMalformed` when the network gives another
+        shape than it was given.
         """
-        faces = self.find(pixels)
-        restored = pixels.copy()
-        for landmarks in faces:
-            there, _ = cv2.estimateAffinePartial2D(landmarks, _FFHQ * _SIDE, method=cv2.LMEDS)
-            if there is not None:
-                self._lay(restored, there)
-        return restored, len(faces)
+        there, _ = cv2.estimateAffinePartial2D(landmarks, _FFHQ * _SIDE, method=cv2.LMEDS)
+        if there is not None:
+            self._lay(pixels, there)
 
     def _lay(self, pixels: Pixels, there: npt.NDArray[np.float64]) -> None:
         aligned = cv2.warpAffine(pixels, there, (_SIDE, _SIDE), borderMode=cv2.BORDER_REPLICATE)

@@ -29,8 +29,8 @@ class Faces:
         """Return `image` with its faces restored, and all else as it was.
 
         A picture without a face is returned as it is, with the warning `nothing_found`. Grey
-        stays grey, alpha stays as it is. There is one step. `mask` is not looked at, and
-        `params` have nothing to choose. Raises `Cancelled` before the work, and
+        stays grey, alpha stays as it is. Each face is a step. `mask` is not looked at, and
+        `params` have nothing to choose. Raises `Cancelled` before a face, and
         `ModelUnavailable` where a network is not supplied.
         """
         _ = mask, params
@@ -39,9 +39,15 @@ class Faces:
             restorer = self.registry.face_restorer()
         if should_stop():
             raise Cancelled
+        pixels = as_rgb(image.pixels).copy()
+        with watch.phase("find"):
+            faces = restorer.find(pixels)
         with watch.phase("network"):
-            pixels, faces = restorer.restore(as_rgb(image.pixels))
-        progress(1, 1)
+            for number, face in enumerate(faces):
+                if should_stop():
+                    raise Cancelled
+                restorer.restore(pixels, face)
+                progress(number + 1, len(faces))
         size = (image.width, image.height)
         restored = as_grey(pixels) if image.is_grey else pixels
         return Restored(
@@ -50,7 +56,7 @@ class Faces:
                 models=(Used(restorer.entry.name, restorer.entry.sha256),) if faces else (),
                 input_size=size,
                 output_size=size,
-                tiles=faces,
+                tiles=len(faces),
                 precision="fp32",
                 phases=tuple(watch.phases),
                 warnings=() if faces else (Warned.NOTHING_FOUND,),

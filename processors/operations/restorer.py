@@ -4,7 +4,9 @@ from functools import cache, partial
 from types import TracebackType
 from typing import Self
 
+from processors.content import Allowed, ContentForbidden, Forbidden, Inspect, inspect
 from processors.engine.tiled import Engine, Progress, ShouldStop
+from processors.images.errors import ImageTooLarge
 from processors.images.image import Image
 from processors.models.registry import Registry
 from processors.operations.colourise import Colourise
@@ -21,23 +23,34 @@ from schemas.operations import (
     ColouriseParameters,
     EnhanceParameters,
     FacesParameters,
+    ImageFormat,
     InpaintParameters,
     Parameters,
+    PictureParameters,
     RestoreParameters,
     ScratchesParameters,
     ToneParameters,
     UpscaleParameters,
 )
+from schemas.sizes import against_result
 
 
 class Restorer:
     """Runs operations on one device. Safe to share between threads.
 
-    Networks are loaded when they are first needed and stay. Close it, or use it as a context
-    manager, to end the process that fills holes.
+    Networks are loaded when they are first needed and stay. `inspect` has the word of the content
+    rules on every picture. Close it, or use it as a context manager, to end the process that fills
+    holes.
     """
 
-    def __init__(self, registry: Registry | None = None, engine: Engine | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        engine: Engine | None = None,
+        *,
+        inspect: Inspect = inspect,
+    ) -> None:
+        self._inspect = inspect
         self.registry = registry or Registry()
         self.engine = engine or Engine()
         self._filler = Sandbox("processors.engine.fill_child", SandboxLimits())
@@ -74,11 +87,45 @@ class Restorer:
     ) -> Restored:
         """Return `image` restored by the operation that `parameters` belong to.
 
-        `progress(done, total)` is called after each tile, `should_stop()` before it. Raises
-        `processors.engine.tiled.Cancelled`, or a kind of
-        `processors.failures.ProcessingFailure`, whose `code` is the job's. Raises `ValueError`
-        for `identity`, which no picture is decoded for.
+        First the content rules are asked, and whether there can be a result of the size that it
+        would have. `progress(done, total)` is called after each tile, `should_stop()` before it.
+        Raises `processors.engine.tiled.Cancelled`, or a kind of
+        `processors.failures.ProcessingFailure`, whose `code` is the job's: `ContentForbidden`
+        and `ImageTooLarge` before any work. Raises `ValueError` for `identity`, which no picture
+        is decoded for.
         """
+        match self._inspect(image):
+            case Forbidden(category):
+                raise ContentForbidden(category)
+            case Allowed():
+                pass
+        _must_fit(parameters, image)
+        return self._run(parameters, image, mask, progress=progress, should_stop=should_stop)
+
+    def prepare(self, parameters: Parameters) -> None:
+        """Load the models that the operator supplies, if the operation runs on such.
+
+        Raises `processors.failures.ModelUnavailable`, which says what to supply.
+        """
+        match parameters:
+            case FacesParameters():
+                self.registry.face_restorer()
+            case ColouriseParameters():
+                self.registry.colouriser()
+            case InpaintParameters():
+                self._inpainting(parameters)
+            case _:
+                pass
+
+    def _run(
+        self,
+        parameters: Parameters,
+        image: Image,
+        mask: Image | None = None,
+        *,
+        progress: Progress,
+        should_stop: ShouldStop,
+    ) -> Restored:
         match parameters:
             case UpscaleParameters():
                 run = partial(self._upscale.run, image, parameters, mask)
@@ -95,7 +142,7 @@ class Restorer:
             case FacesParameters():
                 run = partial(self._faces.run, image, parameters, mask)
             case EnhanceParameters():
-                run = partial(Enhance(self.restore).run, image, parameters, mask)
+                run = partial(Enhance(self._run).run, image, parameters, mask)
             case _:
                 raise ValueError(f"{parameters.operation} restores nothing")
         return run(progress=progress, should_stop=should_stop)
@@ -106,6 +153,16 @@ class Restorer:
         network = self.registry.inpainter()
         by = Used(network.entry.name, network.entry.sha256)
         return Inpaint(self._filler, network.fill, by)
+
+
+def _must_fit(parameters: Parameters, image: Image) -> None:
+    """Refuse a result of too many pixels, or with sides that the format asked for does not hold."""
+    form = None
+    if isinstance(parameters, PictureParameters) and parameters.format != "auto":
+        form = ImageFormat(parameters.format)
+    refused = against_result(parameters, image.width, image.height, form)
+    if refused is not None:
+        raise ImageTooLarge(refused)
 
 
 @cache

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from domain.jobs.model import Job, StoredObject, result_key
+from domain.jobs.model import Header, Job, StoredObject, result_key
 from infra import metrics, tracing
 from infra.clock import Time
 from infra.logs import logger
@@ -19,7 +19,7 @@ from infra.stored_objects import (
     ObjectTooLarge,
     StoreUnavailable,
 )
-from processors.content import Allowed, Forbidden, inspect
+from processors.content import ContentForbidden
 from processors.engine.tiled import Cancelled
 from processors.failures import ProcessingFailure
 from processors.images.decoder import Decoder
@@ -30,9 +30,17 @@ from processors.images.provenance import AigcLabel
 from processors.operations import Report, Restorer
 from processors.operations.marking import made_by
 from processors.worker.leases import Lease, Leases
+from processors.worker.room import Room
 from schemas.errors import ErrorCode
 from schemas.events import ModelUsed, StoredResult, WorkReport
-from schemas.operations import IdentityParameters, ImageFormat, PictureOperation, output_format
+from schemas.operations import (
+    IdentityParameters,
+    ImageFormat,
+    PictureOperation,
+    enlargement,
+    output_format,
+)
+from schemas.sizes import MAX_RESULT_PIXELS
 from schemas.warnings import Warned
 
 PATIENCE_S: Final = 600.0
@@ -103,7 +111,11 @@ class _File:
 
 
 class Executor:
-    """Runs attempts. Safe to share between threads."""
+    """Runs attempts. Safe to share between threads.
+
+    Pictures wait, before they are fetched, while those in hand and their results have
+    `pixels_in_hand` together; one that has more by itself is alone.
+    """
 
     def __init__(
         self,
@@ -114,6 +126,7 @@ class Executor:
         time: Time,
         *,
         max_bytes: int,
+        pixels_in_hand: int = MAX_RESULT_PIXELS,
         aigc_producer: str | None = None,
     ) -> None:
         self._store = store
@@ -122,6 +135,7 @@ class Executor:
         self._restorer = restorer
         self._time = time
         self._max_bytes = max_bytes
+        self._room = Room(pixels_in_hand)
         self._aigc_producer = aigc_producer
 
     def run(self, lease: Lease) -> Outcome:
@@ -138,6 +152,8 @@ class Executor:
             return Stopped()
         except SourceChangedError as error:
             return Failed(ErrorCode.SOURCE_CHANGED, str(error))
+        except ContentForbidden as error:
+            return Refused(error.category)
         except ProcessingFailure as error:
             return Failed(error.code, str(error)[:_DETAIL])
         except MemoryError:
@@ -146,17 +162,17 @@ class Executor:
             )
 
     def _run(self, lease: Lease) -> Outcome:
-        parameters = lease.job.parameters
-        if parameters is None or lease.job.header is None:
+        parameters, header = lease.job.parameters, lease.job.header
+        if parameters is None or header is None:
             raise ValueError(f"{lease.job.id} runs without parameters or header")
         if isinstance(parameters, IdentityParameters):
-            return self._copy(lease, parameters)
-        return self._restore(lease, parameters)
+            return self._copy(lease, parameters, header)
+        pixels = header.pixels * (1 + enlargement(parameters) ** 2)
+        with self._room.taken(round(pixels), lambda: _go_on(lease)):
+            return self._restore(lease, parameters)
 
-    def _copy(self, lease: Lease, parameters: IdentityParameters) -> Outcome:
-        timer, header = _Timer(), lease.job.header
-        if header is None:
-            raise ValueError(f"{lease.job.id} runs without a header")
+    def _copy(self, lease: Lease, parameters: IdentityParameters, header: Header) -> Outcome:
+        timer = _Timer()
         with timer.phase("fetch", lease):
             data = self._fetch_source(lease)
         form = output_format(parameters, header.format, has_alpha=header.has_alpha)
@@ -172,11 +188,6 @@ class Executor:
             image = self._decode(data, lease)
             mask = self._decode(mask_data, lease) if mask_data is not None else None
         _must_be_as_admitted(job, image)
-        match inspect(image):
-            case Forbidden(category):
-                return Refused(category)
-            case Allowed():
-                pass
         with timer.phase("restore", lease):
             restored = self._restorer.restore(
                 parameters,

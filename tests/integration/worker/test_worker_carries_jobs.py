@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from domain.billing import service as billing
+from domain.billing.model import Balance
 from domain.jobs.model import result_key
+from processors.content import Forbidden
+from processors.operations import Restorer
 from schemas.errors import ErrorCode
 from schemas.events import WorkFinished
 from schemas.ids import AccountId, JobId
 from schemas.states import JobState
+from streams.results import ending_of
 from tests.integration.worker.worker_world import Running, WorkerWorld, png, saved
 
 
@@ -154,3 +159,26 @@ def test_a_source_that_was_overwritten_deleted_or_is_of_another_size_has_changed
     assert {report.job_id for report in reports} == set(job_ids)
     assert {(report.outcome, report.code) for report in reports} == {("failed", "source_changed")}
     assert world.store.results() == {}
+
+
+def test_a_picture_that_the_content_rules_forbid_ends_refused_and_free_of_charge(
+    world: WorkerWorld,
+) -> None:
+    account = world.jobs.account(funds=1000)
+    (job_id,) = world.hand_out(world.upload(account, png(), preset="inpaint", mask=png()))
+    assert billing.balance(world.jobs.conn, account) == Balance(0, 1000, "CNY")
+    with Restorer(inspect=lambda _: Forbidden("weapons")) as restorer:
+        report = carried(world, world.start(restorer=restorer), job_id)
+
+    assert (report.outcome, report.code, report.detail) == (
+        "refused",
+        ErrorCode.CONTENT_REFUSED,
+        "weapons",
+    )
+    assert world.store.results() == {}
+    world.jobs.end(ending_of(report))
+    world.jobs.bill()
+    job = world.jobs.job(job_id)
+    assert (job.state, job.code, job.detail) == (JobState.REFUSED, "content_refused", "weapons")
+    assert billing.balance(world.jobs.conn, account) == Balance(1000, 0, "CNY")
+    assert world.jobs.open_holds() == frozenset()

@@ -162,7 +162,13 @@ class WorkerWorld:
                 skipping.commit(came)
         skipping.close()
 
-    def start(self, name: str = "worker-1", *, aigc_producer: str | None = None) -> Running:
+    def start(
+        self,
+        name: str = "worker-1",
+        *,
+        aigc_producer: str | None = None,
+        restorer: Restorer | None = None,
+    ) -> Running:
         """Put a worker together, as its process does; nobody turns it yet."""
         clock = SystemClock()
         claims = Claims(self.pool, clock, worker=name, lease=timedelta(seconds=15))
@@ -173,7 +179,7 @@ class WorkerWorld:
             self.store,
             leases,
             self.decoder,
-            self.restorer,
+            restorer or self.restorer,
             clock,
             max_bytes=self.settings.max_image_bytes,
             aigc_producer=aigc_producer,

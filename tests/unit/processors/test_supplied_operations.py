@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from typing_extensions import override
 
+from processors.engine.tiled import Cancelled
 from processors.failures import ModelUnavailable
 from processors.images.image import Image
 from processors.models.face_restorer import FaceRestorer, Landmarks
@@ -100,6 +101,30 @@ def test_faces_are_restored_in_the_colours_that_the_picture_has(tmp_path: Path) 
     assert result.report.models == (Used("gfpgan-1.4", registry.entry.sha256),)
 
 
+def test_faces_are_restored_one_by_one_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    face = np.array([[10, 7], [16, 7], [13, 10], [11, 13], [15, 13]], np.float32)
+    registry = Finding(tmp_path, [face, face, face])
+    picture = Image(np.zeros((20, 30, 3), np.uint8), None, None, ImageFormat.PNG, (30, 20))
+    told = list[tuple[int, int]]()
+
+    def restore(*, most: int) -> None:
+        told.clear()
+        with Restorer(registry) as restorer:
+            restorer.restore(
+                FacesParameters(),
+                picture,
+                progress=lambda *steps: told.append(steps),
+                should_stop=lambda: len(told) >= most,
+            )
+
+    restore(most=4)
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(Cancelled):
+        restore(most=2)
+    assert told == [(1, 3), (2, 3)]
+    assert not picture.pixels.any()
+
+
 def test_a_picture_without_a_face_is_returned_as_it_is(tmp_path: Path) -> None:
     image, result = restored(Finding(tmp_path, []), FacesParameters(), grey=False)
 
@@ -118,3 +143,8 @@ def test_a_picture_without_a_face_is_returned_as_it_is(tmp_path: Path) -> None:
 def test_without_its_file_it_is_told_which_would_do(tmp_path: Path, parameters: Parameters) -> None:
     with pytest.raises(ModelUnavailable, match="sha256"):
         restored(Registry((), tmp_path), parameters, grey=True)
+    with (
+        Restorer(Registry((), tmp_path)) as restorer,
+        pytest.raises(ModelUnavailable, match="sha256"),
+    ):
+        restorer.prepare(parameters)
