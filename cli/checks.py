@@ -25,6 +25,7 @@ from infra.stack.unprivileged import run_as
 from processors.models.entries import NcnnModel
 from processors.models.files import ModelStatus, statuses
 from processors.models.manifest import NETWORKS
+from processors.models.supplied import SUPPLIED
 
 _OLDEST_PYTHON: Final = (3, 11)
 _DISK_GB: Final = 2.0
@@ -97,6 +98,24 @@ def weight_checks() -> tuple[Check, ...]:
         _weights(status, status.entry.source.distribution)
         for status in statuses(NETWORKS, models_dir=None)
         if isinstance(status.entry.source, NcnnModel)
+    )
+
+
+def supplied_checks(models_dir: Path | None) -> tuple[Check, ...]:
+    """Look at the models that an operator may supply: a damaged one fails, a missing one does not.
+
+    What is said of each is what `picmend models` says.
+    """
+    return tuple(
+        Check(
+            f"supplied: {status.entry.name}",
+            ok=status.state != "altered",
+            found=f"not there, and not a must: {status.detail}"
+            if status.state == "missing"
+            else status.detail,
+            mend="put the file that was tested in its place, or take this one away",
+        )
+        for status in statuses(SUPPLIED, models_dir)
     )
 
 

@@ -7,12 +7,20 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from cli.checks import Check, installed_checks, machine_checks, stack_checks, weight_checks
+from cli.checks import (
+    Check,
+    installed_checks,
+    machine_checks,
+    stack_checks,
+    supplied_checks,
+    weight_checks,
+)
 from cli.context import EXIT_FAILED, EXIT_NO_STACK, data_dir_of, fail
 from cli.processes import PROCESS_NAMES, process_checks
 from infra.stack.errors import StackError
+from processors.models.files import SETTING
 
 
 def doctor(
@@ -22,9 +30,15 @@ def doctor(
         str | None,
         typer.Option(help=f"Check only that this works: {', '.join(PROCESS_NAMES)}."),
     ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(envvar=SETTING, help="Folder of weights that you supply."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check Python, disk, memory, ports, servers and weights, and say how to mend what fails.
+
+    A model that you may supply and did not is no failure; one that is not what was tested is.
 
     Exit code 0 when nothing fails, 1 when something does, 3 when --process finds no stack.
     """
@@ -35,6 +49,7 @@ def doctor(
             *machine_checks(data_dir_of(data_dir)),
             *installed_checks(),
             *weight_checks(),
+            *supplied_checks(models),
             *stack_checks(data_dir_of(data_dir)),
         )
     )
@@ -42,7 +57,12 @@ def doctor(
     if as_json:
         typer.echo(json.dumps({"ok": not failed, "checks": [asdict(check) for check in checks]}))
     else:
-        table = Table("check", "", "found", "how to mend it")
+        table = Table(
+            "check",
+            "",
+            Column("found", overflow="fold"),
+            Column("how to mend it", overflow="fold"),
+        )
         for check in checks:
             mark = "[green]ok[/green]" if check.ok else "[red]fails[/red]"
             table.add_row(check.name, mark, check.found, "" if check.ok else check.mend)

@@ -96,7 +96,8 @@ def _supplied(entry: Described, file: WeightFile, models_dir: Path | None) -> Pa
         raise FileMissing(f"{wanted}: put it into a folder and name that in {SETTING}")
     found = models_dir / file.path
     if not found.is_file():
-        raise FileMissing(f"{wanted}: put it into {models_dir}")
+        yet = "" if models_dir.is_dir() else ", which is no folder yet"
+        raise FileMissing(f"{wanted}: put it into {models_dir}{yet}")
     return found
 
 

@@ -25,6 +25,31 @@ def test_every_model_is_listed_with_what_it_is_for() -> None:
     assert all(len(file["sha256"]) == 64 for file in ready["files"])
 
 
+def test_the_doctor_fails_for_a_damaged_model_and_not_for_a_missing_one(tmp_path: Path) -> None:
+    (tmp_path / "gfpgan_1.4.onnx").write_bytes(b"damaged")
+
+    def checks(folder: Path) -> dict[str, dict[str, object]]:
+        asked = ["doctor", "--json", "--models", str(folder), "--data-dir", str(tmp_path / "none")]
+        done = CliRunner().invoke(main.app, asked, env=ENVIRONMENT)
+        return {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+
+    def listed(folder: Path) -> dict[str, str]:
+        done = CliRunner().invoke(main.app, ["models", "--json", "--models", str(folder)])
+        return {each["name"]: each["detail"] for each in json.loads(done.stdout)["models"]}
+
+    found, told = checks(tmp_path), listed(tmp_path)
+    damaged, missing = found["supplied: gfpgan-1.4"], found["supplied: lama"]
+    assert damaged["ok"] is False
+    assert damaged["found"] == told["gfpgan-1.4"]
+    assert "has sha256" in told["gfpgan-1.4"]
+    assert missing["ok"] is True
+    assert str(missing["found"]).endswith(told["lama"])
+    assert told["lama"].endswith(f"put it into {tmp_path}")
+    nowhere = checks(tmp_path / "nowhere")["supplied: gfpgan-1.4"]
+    assert nowhere["ok"] is True
+    assert str(nowhere["found"]).endswith("nowhere, which is no folder yet")
+
+
 def test_the_table_says_for_each_what_it_is_for_and_by_whom() -> None:
     done = CliRunner().invoke(main.app, ["models"], env=ENVIRONMENT)
 
