@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from schemas.operations import OperationName
+from schemas.sizes import MAX_RESULT_PIXELS
 
 Network = IPv4Network | IPv6Network
 
@@ -82,7 +83,18 @@ class Settings(BaseSettings):
     )
     lease_s: float = Field(15.0, gt=0)
     lease_renewal_s: float = Field(5.0, gt=0)
-    network_slots: int = Field(1, ge=1, description="Jobs one worker runs at once, per operation")
+    network_slots: int = Field(
+        2,
+        ge=1,
+        description="Jobs one worker runs at once, per operation: one is fetched, decoded, encoded"
+        " and stored while another is in the network",
+    )
+    pixels_in_hand: int = Field(
+        MAX_RESULT_PIXELS,
+        gt=0,
+        description="Pixels of the pictures that one worker runs at once, over all operations,"
+        " and of their results; one that has more is alone",
+    )
     identity_slots: int = Field(32, ge=1, description="identity jobs one worker runs at once")
     torch_threads: int | None = Field(None, ge=1, description="Threads of torch; all when not set")
     models_dir: Path | None = Field(

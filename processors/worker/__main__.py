@@ -131,6 +131,7 @@ def run(
             restorer,
             clock,
             max_bytes=config.max_image_bytes,
+            pixels_in_hand=config.pixels_in_hand,
             aigc_producer=config.aigc_producer,
         )
         worker = Worker(

@@ -1,6 +1,7 @@
 """One attempt of one job: fetch, decode, restore, store; what came of it as a value."""
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,10 +38,9 @@ from schemas.operations import (
     IdentityParameters,
     ImageFormat,
     PictureOperation,
-    enlargement,
     output_format,
 )
-from schemas.sizes import MAX_RESULT_PIXELS
+from schemas.sizes import MAX_RESULT_PIXELS, result_size
 from schemas.warnings import Warned
 
 PATIENCE_S: Final = 600.0
@@ -167,8 +167,7 @@ class Executor:
             raise ValueError(f"{lease.job.id} runs without parameters or header")
         if isinstance(parameters, IdentityParameters):
             return self._copy(lease, parameters, header)
-        pixels = header.pixels * (1 + enlargement(parameters) ** 2)
-        with self._room.taken(round(pixels), lambda: _go_on(lease)):
+        with self._room.taken(_pixels_in_hand(parameters, header), lambda: _go_on(lease)):
             return self._restore(lease, parameters)
 
     def _copy(self, lease: Lease, parameters: IdentityParameters, header: Header) -> Outcome:
@@ -291,6 +290,10 @@ def _must_be_as_admitted(job: Job, image: Image) -> None:
         raise SourceChangedError(
             f"the picture is {width}x{height}, its header said {header.width}x{header.height}"
         )
+
+
+def _pixels_in_hand(parameters: PictureOperation, header: Header) -> int:
+    return header.pixels + math.prod(result_size(parameters, header.width, header.height))
 
 
 def _go_on(lease: Lease) -> None:
