@@ -18,13 +18,17 @@ WIDTH, HEIGHT = 48, 40
 ASKED = [
     # preset, the upload's format, what its result is
     ("upscale-photo-light-x2", "AVIF", ("PNG", (96, 80)), 2000),
+    ("upscale-anime-light-x2", "WEBP", ("PNG", (96, 80)), 2000),
     ("upscale-fast-x2", "GIF", ("PNG", (96, 80)), 2000),
+    ("upscale-photo-x2", "JPEG", ("JPEG", (96, 80)), 2000),
+    ("upscale-photo-x8", "PNG", ("PNG", (384, 320)), 2000),
     ("restore", "TIFF", ("PNG", (48, 40)), 1000),
     ("restore-anime", "BMP", ("PNG", (48, 40)), 1000),
     ("scratches", "JPEG", ("JPEG", (48, 40)), 1000),
     ("tone", "WEBP", ("PNG", (48, 40)), 300),
     ("old-photo", "JPEG", ("JPEG", (48, 40)), 3000),
     ("document", "PNG", ("PNG", (48, 40)), 3000),
+    ("product", "JPEG", ("JPEG", (96, 80)), 3000),
     ("anime", "PNG", ("PNG", (96, 80)), 3000),
 ]
 
