@@ -17,12 +17,9 @@ import ncnn
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from processors.models.manifest import Architecture, NcnnModel, NetworkEntry
 from processors.models.registry import LoadedNetwork
-from processors.models.rrdbnet import ResidualDenseBlock
 
 # openvino tells its maker of each import, except where it believes to be in a CI run.
 os.environ.setdefault("CI", "true")
@@ -61,12 +58,11 @@ def by_tiles(run: RunTile, pixels: Pixels, scale: int) -> Pixels:
 
 
 def by_torch(network: LoadedNetwork, _threads: int) -> RunTile:
-    """Torch in eager mode and fp32, the network written as upstream writes it."""
-    module = _as_upstream(network.module)
+    """Torch in eager mode and fp32."""
 
     def run(tile: Planes) -> Planes:
         with torch.no_grad():
-            output: Planes = module(torch.from_numpy(tile)).numpy()
+            output: Planes = network.module(torch.from_numpy(tile)).numpy()
         return output
 
     return run
@@ -104,7 +100,7 @@ def by_onnxruntime(network: LoadedNetwork, threads: int) -> RunTile:
         warnings.simplefilter("ignore")
         file = Path(folder, "network.onnx")
         torch.onnx.export(
-            _as_upstream(network.module),
+            network.module,
             (torch.rand(1, 3, 64, 64),),
             file,
             dynamo=False,
@@ -128,7 +124,6 @@ def by_onnxruntime(network: LoadedNetwork, threads: int) -> RunTile:
 
 def by_openvino(network: LoadedNetwork, threads: int, *, fp32: bool = False) -> RunTile:
     """Use openvino on the CPU, in the precision that it picks or in fp32, compiled by size."""
-    module = _as_upstream(network.module)
     settings: dict[str, int | str] = {"INFERENCE_NUM_THREADS": threads}
     if fp32:
         settings["INFERENCE_PRECISION_HINT"] = "f32"
@@ -139,7 +134,7 @@ def by_openvino(network: LoadedNetwork, threads: int, *, fp32: bool = False) -> 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model = openvino.convert_model(
-                    module, example_input=torch.from_numpy(tile), input=list(tile.shape)
+                    network.module, example_input=torch.from_numpy(tile), input=list(tile.shape)
                 )
             compiled[tile.shape] = openvino.Core().compile_model(model, "CPU", settings)
         output: Planes = compiled[tile.shape](tile)[0]
@@ -162,33 +157,3 @@ def _ncnn_ends(entry: NetworkEntry) -> tuple[int, str, str]:
     if entry.architecture is Architecture.UPCONV_7:
         return _UPCONV_LOSES, "Input1", "Eltwise4"
     return 0, "data", "output"
-
-
-class _ConcatenatedBlock(nn.Module):
-    """A residual dense block as upstream writes it, without a buffer that is written in place."""
-
-    def __init__(self, block: ResidualDenseBlock) -> None:
-        super().__init__()
-        self.grow = nn.ModuleList([block.conv1, block.conv2, block.conv3, block.conv4])
-        self.last = block.conv5
-
-    def forward(self, x: Tensor) -> Tensor:
-        seen = x
-        for layer in self.grow:
-            seen = torch.cat((seen, functional.leaky_relu(layer(seen), 0.2)), 1)
-        residual: Tensor = self.last(seen)
-        return residual * 0.2 + x
-
-
-def _as_upstream(module: nn.Module) -> nn.Module:
-    """Return the network with its dense blocks as upstream writes them; weights are shared."""
-    if isinstance(module, ResidualDenseBlock):
-        return _ConcatenatedBlock(module)
-    # Attributes that are no modules have to come along: a shallow copy, then new children.
-    copied = module.__new__(type(module))
-    copied.__dict__ = dict(module.__dict__)
-    copied._modules = {  # noqa: SLF001 (how torch keeps children)
-        name: None if child is None else _as_upstream(child)
-        for name, child in module._modules.items()  # noqa: SLF001 (as above)
-    }
-    return copied

@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal
 
@@ -24,33 +25,41 @@ Wanted = Literal["auto", "fp32", "bf16", "fp16"]
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
+class Runtime(StrEnum):
+    """What runs a network."""
+
+    TORCH = "torch"
+    OPENVINO = "openvino"
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A torch device by name, with the precision that networks run in there."""
+    """A torch device by name, with the precision that networks run in there, and by what."""
 
     name: str
     precision: Precision
+    runtime: Runtime = Runtime.TORCH
 
     def precision_of(self, entry: NetworkEntry) -> Precision:
         """Return the device's precision, or fp32 for a network that may not run in it."""
         return self.precision if self.precision in entry.precisions else Precision.FP32
 
 
-CPU: Final = Device("cpu", Precision.FP32)
+REFERENCE: Final = Device("cpu", Precision.FP32)
+"""Torch in fp32, which every other way to run a network is tested against."""
 
 
 def choose_device(precision: Wanted = "auto") -> Device:
-    """Return the first CUDA device where there is one, else the CPU.
+    """Return the first CUDA device where there is one, by torch, else the CPU, by OpenVINO.
 
     "auto" is fp16 on CUDA, and on the CPU bf16 where it multiplies in bf16 (AVX512_BF16 or
     AMX), else fp32. A precision that the device only emulates is not refused: it is slow.
     """
-    name = "cuda" if torch.cuda.is_available() else "cpu"
-    if precision != "auto":
-        return Device(name, Precision(precision))
-    if name == "cuda":
-        return Device(name, Precision.FP16)
-    return Device(name, Precision.BF16 if multiplies_bf16() else Precision.FP32)
+    if torch.cuda.is_available():
+        return Device("cuda", Precision.FP16 if precision == "auto" else Precision(precision))
+    fastest = Precision.BF16 if multiplies_bf16() else Precision.FP32
+    chosen = fastest if precision == "auto" else Precision(precision)
+    return Device("cpu", chosen, Runtime.OPENVINO)
 
 
 @functools.cache

@@ -1,30 +1,37 @@
-"""What a network's activations take, and how freed memory is treated."""
+"""What a network's activations take, and what they may."""
 
-import ctypes
-import functools
-import platform
 from typing import Final
 
 import torch
 
-from processors.engine.device import Device
+from processors.engine.device import Device, Runtime
 from processors.models.manifest import Architecture, NetworkEntry, Precision
 
 _CPU_BYTES: Final = 3 << 29
 _GPU_BYTES: Final = 8 << 30
 
 _BYTES_PER_PIXEL: Final = {
-    Architecture.RRDB_23: (15_500, 12_000),
-    Architecture.RRDB_6: (15_500, 12_000),
-    Architecture.SRVGG_16: (1_500, 700),
-    Architecture.SRVGG_32: (1_500, 700),
-    Architecture.UPCONV_7: (2_900, 2_900),
-    Architecture.CUNET: (2_300, 1_300),
+    Runtime.TORCH: {
+        Architecture.RRDB_23: (15_500, 12_000),
+        Architecture.RRDB_6: (15_500, 12_000),
+        Architecture.SRVGG_16: (1_500, 700),
+        Architecture.SRVGG_32: (1_500, 700),
+        Architecture.UPCONV_7: (2_900, 2_900),
+        Architecture.CUNET: (2_300, 1_300),
+    },
+    Runtime.OPENVINO: {
+        Architecture.RRDB_23: (13_000, 6_900),
+        Architecture.RRDB_6: (13_000, 6_900),
+        Architecture.SRVGG_16: (1_700, 1_400),
+        Architecture.SRVGG_32: (1_700, 1_400),
+        Architecture.UPCONV_7: (1_800, 1_500),
+        Architecture.CUNET: (1_300, 800),
+    },
 }
 """Bytes for each pixel that is read, in fp32 and in half precision.
 
 By how much the largest resident size of a process grew over that after a picture of 48 x 48, on
-a CPU, in tiles of 320 x 320 (RRDBNet) or 600 x 600, rounded up.
+a CPU, in tiles of 320 x 320 or more (RRDBNet) or 600 x 600 and more, rounded up.
 """
 
 _OUT_OF_MEMORY: Final = (
@@ -32,37 +39,11 @@ _OUT_OF_MEMORY: Final = (
     "can't allocate memory",
     "out of memory",
     "could not create a memory object",
+    "failed to allocate",
+    "bad_alloc",
+    "can't alloc",
 )
-"""What torch and oneDNN say on a CPU, where the error has no type of its own."""
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
-_NEVER: Final = 2**31 - 1
-
-
-@functools.cache
-def keep_freed_memory() -> bool:
-    """Let this process keep what it frees, for the next layer to use; tell whether it does.
-
-    Each layer takes and frees tens of megabytes, which glibc gives back to the system and gets
-    again, every page by a fault that clears it: 14 to 44 % of the CPU time of a network on two
-    cores. One arena, since only the main one can keep blocks that large. Holds for the whole
-    process; `give_back` undoes it for what is free at the moment. Does nothing without glibc.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    return all(
-        mallopt(option, value)
-        for option, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _NEVER), (_M_ARENA_MAX, 1))
-    )
-
-
-def give_back(device: Device) -> None:
-    """Give memory that is free back to the system, or to other users of the GPU."""
-    if device.name != "cpu":
-        torch.cuda.empty_cache()
-    elif keep_freed_memory():
-        ctypes.CDLL(None).malloc_trim(0)
+"""What torch, oneDNN and OpenVINO say on a CPU, where the error has no type of its own."""
 
 
 def budget(device: Device) -> int:
@@ -76,10 +57,10 @@ def budget(device: Device) -> int:
     return min(_GPU_BYTES, int(torch.cuda.get_device_properties(device.name).total_memory) // 2)
 
 
-def bytes_per_pixel(entry: NetworkEntry, precision: Precision) -> int:
-    """Return what each pixel that is read takes."""
-    fp32, half = _BYTES_PER_PIXEL[entry.architecture]
-    return fp32 if precision is Precision.FP32 else half
+def bytes_per_pixel(entry: NetworkEntry, device: Device) -> int:
+    """Return what each pixel that is read takes on `device`, in its precision."""
+    fp32, half = _BYTES_PER_PIXEL[device.runtime][entry.architecture]
+    return fp32 if device.precision is Precision.FP32 else half
 
 
 def is_out_of_memory(error: Exception) -> bool:

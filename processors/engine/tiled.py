@@ -1,17 +1,18 @@
 """Running a network over pictures, tile by tile."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from processors.engine import memory
+from processors.engine.compiled import Compiled
 from processors.engine.device import (
     Device,
+    Runtime,
     choose_device,
     use_ieee_fp32,
     use_no_more_threads_than_cores,
@@ -39,6 +40,10 @@ _LARGEST_ON_CPU: Final = 640 * 640
 _AT_ONCE_ON_CPU: Final = 128 * 128
 """Pixels of several pictures read at once: pictures of 32 x 32 took 20 to 45 % less CPU time so,
 of 64 x 64 2 to 20 %; past that nothing is gained."""
+
+_TINY: Final = 64
+"""Pixels below which a picture is run in fp32: of a single pixel OpenVINO's bf16 makes another
+(25 dB from fp32, SRVGGNetCompact), of two and more it does not."""
 
 _WORTH_GIVING_BACK: Final = 256 * 256
 """Pixels read at once from which on the memory of a tile is not left with the process."""
@@ -77,18 +82,16 @@ class Engine:
     overlap. Safe to share between threads: one tile runs at a time, so that jobs do not fight
     for cores, and jobs take turns by the tile. A module of fp32 weights is never changed; the
     device holds its own copy. Sets what holds for the whole process: torch's threads are no
-    more than the cores, and on the CPU freed memory is kept until a picture is done.
+    more than the cores.
     """
 
     def __init__(self, device: Device | None = None, *, memory_bytes: int | None = None) -> None:
         self.device = device or choose_device()
         self._memory_bytes = memory_bytes or memory.budget(self.device)
-        self._placed: dict[tuple[str, Precision], Placed] = {}
-        self._placing = threading.Lock()
+        self._placed: dict[tuple[str, Precision], Placed | Compiled] = {}
         self._turns = Turns()
         if self.device.name == "cpu":
             use_no_more_threads_than_cores()
-            memory.keep_freed_memory()
         else:
             use_ieee_fp32()
 
@@ -129,6 +132,8 @@ class Engine:
         """
         entry = network.entry
         precision = self.device.precision_of(entry)
+        if any(height * width < _TINY for height, width, _ in (each.shape for each in pictures)):
+            precision = Precision.FP32
         beat = _Beat(progress, should_stop)
         work = Work(entry, pictures, tile or self._area(entry, precision), squares=bool(tile))
         at_once = self._area(entry, precision)
@@ -146,8 +151,9 @@ class Engine:
             elif not work.halve():
                 raise TooLittleMemory(f"{entry.name} does not fit even in its smallest tiles")
         if work.largest > _WORTH_GIVING_BACK:
-            memory.give_back(self.device)
-        device = Device(self.device.name, precision)
+            with self._turns.taken(beat):
+                self._give_back()
+        device = replace(self.device, precision=precision)
         return [
             Enlarged(target, tiles, redone, device)
             for target, tiles, redone in zip(work.targets, work.tiles, work.redone, strict=True)
@@ -155,7 +161,8 @@ class Engine:
 
     def _area(self, entry: NetworkEntry, precision: Precision) -> int:
         """Return how many pixels may be read at once."""
-        fitting = max(1, self._memory_bytes // memory.bytes_per_pixel(entry, precision))
+        takes = memory.bytes_per_pixel(entry, replace(self.device, precision=precision))
+        fitting = max(1, self._memory_bytes // takes)
         return min(fitting, _LARGEST_ON_CPU) if self.device.name == "cpu" else fitting
 
     def _fits(
@@ -167,17 +174,17 @@ class Engine:
         beat: "_Beat",
     ) -> bool:
         """Do the steps; False, with nothing done, where they need more memory than there is."""
-        try:
-            with self._turns.taken(beat):
+        with self._turns.taken(beat):
+            try:
                 survey = self._survey(network, work, steps, beat)
                 work.paste(steps, *self._run(network, precision, work.cut(steps), survey, beat))
-        except (RuntimeError, MemoryError) as error:
-            if not memory.is_out_of_memory(error):
-                raise
-        else:
-            return True
-        # Not within the except clause: what the error's frames hold is free only here.
-        memory.give_back(self.device)
+            except (RuntimeError, MemoryError) as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+            else:
+                return True
+            # Not within the except clause: what the error's frames hold is free only here.
+            self._give_back()
         return False
 
     def _survey(
@@ -235,12 +242,17 @@ class Engine:
         pictures = torch.from_numpy(pixels).to(self.device.name).float().div_(255)
         return pictures.permute(0, 3, 1, 2)
 
-    def _place(self, network: LoadedNetwork, precision: Precision) -> Placed:
+    def _place(self, network: LoadedNetwork, precision: Precision) -> Placed | Compiled:
         key = (network.entry.name, precision)
-        with self._placing:
-            if key not in self._placed:
-                self._placed[key] = Placed(network.module, self.device.name, precision)
-            return self._placed[key]
+        if key not in self._placed:
+            make = Compiled if self.device.runtime is Runtime.OPENVINO else Placed
+            self._placed[key] = make(network.module, replace(self.device, precision=precision))
+        return self._placed[key]
+
+    def _give_back(self) -> None:
+        """Give memory that no network is using back to the system, or to others on the GPU."""
+        for placed in self._placed.values():
+            placed.release()
 
 
 @dataclass(slots=True)

@@ -18,8 +18,6 @@ class ResidualDenseBlock(nn.Module):
 
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
-        self.features = features
-        self.growth = growth
         self.conv1 = nn.Conv2d(features, growth, 3, 1, 1)
         self.conv2 = nn.Conv2d(features + growth, growth, 3, 1, 1)
         self.conv3 = nn.Conv2d(features + 2 * growth, growth, 3, 1, 1)
@@ -28,26 +26,10 @@ class ResidualDenseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of `x`, (N, features, H, W)."""
-        # One buffer takes every feature map in turn; concatenating anew for each convolution
-        # was 10 to 25 % slower on two cores.
-        batch, _, height, width = x.shape
-        layout = (
-            torch.contiguous_format
-            if x.is_contiguous() and not x.is_contiguous(memory_format=torch.channels_last)
-            else torch.channels_last
-        )
-        seen = torch.empty(
-            (batch, self.features + 4 * self.growth, height, width),
-            dtype=x.dtype,
-            device=x.device,
-            memory_format=layout,
-        )
-        seen[:, : self.features] = x
-        end = self.features
+        seen = x
         for convolution in (self.conv1, self.conv2, self.conv3, self.conv4):
-            grown = functional.leaky_relu_(convolution(seen[:, :end]), _SLOPE)
-            seen[:, end : end + self.growth] = grown
-            end += self.growth
+            grown = functional.leaky_relu_(convolution(seen), _SLOPE)
+            seen = torch.cat((seen, grown), dim=1)
         residual: Tensor = self.conv5(seen)
         return residual.mul_(_RESIDUAL).add_(x)
 
@@ -86,8 +68,11 @@ class RRDBNet(nn.Module):
         self.conv_last = nn.Conv2d(features, 3, 3, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, 3, 4H, 4W) for `x` of (N, 3, H, W), RGB in 0..1; not clipped."""
-        first: Tensor = self.conv_first(x)
+        """Return (N, 3, 4H, 4W) for `x` of (N, 3, H, W), RGB in 0..1; not clipped.
+
+        Computes in the precision of the weights.
+        """
+        first: Tensor = self.conv_first(x.to(self.conv_first.weight.dtype))
         features: Tensor = self.conv_body(self.body(first)).add_(first)
         features = _activated(self.conv_up1, _doubled(features))
         features = _activated(self.conv_up2, _doubled(features))

@@ -4,6 +4,7 @@ A plain stack of convolutions at input size, then a pixel shuffle. Module names 
 (github.com/xinntao/Real-ESRGAN), so that its state dicts load as they are.
 """
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,10 +39,11 @@ class SRVGGNetCompact(nn.Module):
         out = x.to(next(self.parameters()).dtype)
         for layer in self.body:
             out = layer(out)
-        # The network learns what is missing from the nearest-neighbour enlargement. The sum is
-        # taken in fp32: in half precision it would round the picture itself.
-        nearest = functional.interpolate(x.float(), scale_factor=self.native, mode="nearest")
-        enlarged = nearest.add_(self.upsampler(out))
+        # The network learns what is missing from the nearest-neighbour enlargement, whose pixels
+        # are those of the picture. The sum is taken in fp32: in half precision it would round
+        # the picture itself.
+        missing = torch.unflatten(out.float(), 1, (3, -1))
+        enlarged: Tensor = self.upsampler((missing + x.float().unsqueeze(2)).flatten(1, 2))
         if self.scale == self.native:
             return enlarged
         height, width = x.shape[2:]

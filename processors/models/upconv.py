@@ -6,6 +6,7 @@ Six convolutions without padding and a transposed one that doubles (github.com/n
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,5 +37,18 @@ class Upconv7(nn.Module):
         features = functional.pad(x.to(self.up.weight.dtype), (_LOST,) * 4, mode="replicate")
         for convolution in self.body:
             features = functional.leaky_relu_(convolution(features), _SLOPE)
-        enlarged: Tensor = self.up(features)
-        return enlarged
+        return _doubled(features, self.up)
+
+
+def _doubled(x: Tensor, up: nn.ConvTranspose2d) -> Tensor:
+    """Return `up(x)` by a convolution, which runs in less than half the time.
+
+    Each output pixel is a sum over 2 x 2 input pixels, with another quarter of the kernel for
+    each of the four places that it may have: twelve channels, shuffled, without the outermost
+    pixels, to which the first and last row and column of `x` alone would lead.
+    """
+    taps = torch.tensor(((2, 0), (3, 1)))
+    quarters = up.weight[:, :, taps][..., taps].permute(1, 2, 4, 0, 3, 5).flatten(0, 2)
+    bias = None if up.bias is None else up.bias.repeat_interleave(4)
+    shuffled = functional.pixel_shuffle(functional.conv2d(x, quarters, bias), 2)
+    return shuffled[:, :, 1:-1, 1:-1]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from processors.engine.device import CPU
+from processors.engine.device import REFERENCE
 from processors.engine.tiled import Engine
 from processors.models.entries import Architecture, NetworkEntry, SuppliedFile, WeightFile
 from processors.models.manifest import NETWORKS
@@ -73,7 +73,7 @@ def test_an_entry_is_all_that_a_model_of_a_known_architecture_needs(
         for name, value in loaded.module.state_dict().items()
     )
     picture = np.full((2, 3, 3), 90, np.uint8)
-    enlarged = Engine(CPU).enlarge(
+    enlarged = Engine(REFERENCE).enlarge(
         loaded, picture, progress=lambda *_: None, should_stop=lambda: False
     )
     assert enlarged.pixels.shape == (8, 12, 3)
