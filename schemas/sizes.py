@@ -26,6 +26,15 @@ LONGEST_SIDE: Final = {
 }
 """The longest side, in pixels, that each written format holds."""
 
+_MOST_PIXELS: Final = {ImageFormat.WEBP: 90_000_000}
+_MOST_PIXELS_WITH_ALPHA: Final = {ImageFormat.WEBP: 40_000_000}
+"""libwebp works on a picture as a whole, and holds 16 bytes a pixel, or 36 with alpha: 1.4 GB."""
+
+
+def most_pixels(form: ImageFormat, *, alpha: bool) -> int:
+    """Return how many pixels a picture may have to be written in that format."""
+    return (_MOST_PIXELS_WITH_ALPHA if alpha else _MOST_PIXELS).get(form, MAX_RESULT_PIXELS)
+
 
 def against_reading(
     width: int,
@@ -51,12 +60,18 @@ def result_size(parameters: Parameters, width: int, height: int) -> tuple[int, i
 
 
 def against_result(
-    parameters: Parameters, width: int, height: int, form: ImageFormat | None
+    parameters: Parameters,
+    width: int,
+    height: int,
+    form: ImageFormat | None,
+    *,
+    alpha: bool = False,
 ) -> str | None:
     """Return why nothing can come of a picture of that size, as `parameters` ask.
 
-    That is a result of too many pixels, or, where its format is known, with a side that this
-    does not hold. None where nothing speaks against it.
+    That is a result of too many pixels, or, where its format is known, of more than that is
+    written with, `alpha` or none, or with a side that it does not hold. None where nothing speaks
+    against it.
     """
     wide, high = result_size(parameters, width, height)
     made = f"{width}x{height} pixels times {enlargement(parameters):g} a side are {wide}x{high}"
@@ -64,4 +79,6 @@ def against_result(
         return f"{made}; a result has at most {MAX_RESULT_PIXELS} pixels"
     if form is not None and max(wide, high) > LONGEST_SIDE[form]:
         return f"{made}; {form} holds {LONGEST_SIDE[form]} a side, png and tiff hold more"
+    if form is not None and wide * high > (most := most_pixels(form, alpha=alpha)):
+        return f"{made}; {form} is written of at most {most} pixels, png and tiff of more"
     return None

@@ -234,7 +234,9 @@ def _against_decoding(header: Header, parameters: Parameters) -> Refusal | None:
         return None
     width, height = header.width, header.height
     form = output_format(parameters, header.format, has_alpha=header.has_alpha)
-    detail = against_reading(width, height) or against_result(parameters, width, height, form)
+    detail = against_reading(width, height) or against_result(
+        parameters, width, height, form, alpha=header.has_alpha
+    )
     if detail is not None:
         return Refusal(ErrorCode.IMAGE_TOO_LARGE, detail, parameters)
     if header.frames > MAX_FRAMES:

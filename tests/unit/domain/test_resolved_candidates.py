@@ -235,6 +235,21 @@ def test_a_result_that_its_format_cannot_hold_is_refused_before_it_is_worked_for
     assert told in turned.detail
 
 
+@pytest.mark.parametrize(("alpha", "widest"), [(True, 2_500), (False, 5_625)])
+def test_a_webp_of_more_pixels_than_its_coder_has_room_for_is_refused(
+    widest: int, *, alpha: bool
+) -> None:
+    # Enlarged twice: 40 megapixels with alpha, 90 without.
+    asked = replace(CANDIDATE, preset=None, parameters=UpscaleParameters(factor=2, format="webp"))
+
+    def found(width: int) -> object:
+        facts = replace(picture(width, 4_000), has_alpha=alpha)
+        return what_comes_of(replace(asked, facts=facts), ACCOUNT, ROOMY)
+
+    assert isinstance(found(widest), Priced)
+    assert isinstance(found(widest + 1), Refusal)
+
+
 def test_a_result_of_too_many_pixels_is_refused_in_any_format() -> None:
     asked = replace(CANDIDATE, preset=None, parameters=UpscaleParameters(factor=8, format="tiff"))
 

@@ -239,5 +239,20 @@ def test_a_side_that_the_format_cannot_hold_is_refused(form: ImageFormat, side: 
         written(long, form)
 
 
+@pytest.mark.parametrize(
+    ("form", "alpha", "size"),
+    [(ImageFormat.WEBP, True, (9_000, 5_000)), (ImageFormat.WEBP, False, (10_000, 9_100))],
+)
+def test_more_pixels_than_the_format_is_written_of_are_refused(
+    form: ImageFormat, size: tuple[int, int], *, alpha: bool
+) -> None:
+    # Seen as that large, without being so in memory.
+    pixels = np.broadcast_to(np.zeros(1, np.uint8), (*size, 1))
+    image = Image(pixels, pixels[..., 0] if alpha else None, None, ImageFormat.PNG, size[::-1])
+
+    with pytest.raises(ImageTooLarge, match="ask for png"):
+        written(image, form)
+
+
 def test_every_format_has_a_media_type_and_an_extension() -> None:
     assert set(MEDIA_TYPES) == set(EXTENSIONS) == set(ImageFormat)
