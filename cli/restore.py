@@ -8,9 +8,11 @@ Exit codes: 0 every file has its result; 1 one has not; 2 called wrongly; 130 in
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -20,6 +22,7 @@ from rich.console import Console
 from cli.context import EXIT_FAILED, fail
 from cli.restoring.asked import OPERATIONS, WronglyAskedError, parameters_of
 from cli.restoring.files import Item, SameResultError, find_items
+from cli.restoring.sizing import Side, Size, size_of
 from schemas.operations import OperationName, PictureOperation, takes_mask_file
 
 if TYPE_CHECKING:
@@ -33,7 +36,8 @@ EXIT_INTERRUPTED: Final = 130
 
 def restore(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="Pictures, and folders of pictures.")
+        list[Path],
+        typer.Argument(metavar="IN...", help="Pictures, and folders, with all that is below them."),
     ],
     *,
     output: Annotated[
@@ -44,6 +48,16 @@ def restore(
     ] = OperationName.UPSCALE.value,
     model: Annotated[str | None, typer.Option(help="Such as photo, anime or fast.")] = None,
     scale: Annotated[float | None, typer.Option(help="How many times as wide and high.")] = None,
+    long_side: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many pixels the longer side is to have, instead of --scale."),
+    ] = None,
+    width: Annotated[
+        int | None, typer.Option(min=1, help="How many pixels wide, instead of --scale.")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(min=1, help="How many pixels high, instead of --scale.")
+    ] = None,
     strength: Annotated[str | None, typer.Option(help="Of restore: auto, 0, 1, 2 or 3.")] = None,
     mask: Annotated[
         Path | None,
@@ -66,12 +80,16 @@ def restore(
         Path | None,
         typer.Option(envvar="PICMEND_MODELS", help="Folder of weights that you supply."),
     ] = None,
+    suffix: Annotated[
+        str, typer.Option(help="What ends each result's name before its dot, such as _x4.")
+    ] = "",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Make results anew.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object per file.")] = False,
 ) -> None:
     """Restore pictures on this machine. The results lie in the output folder as the inputs do.
 
-    A result that is there already is not made again. No input is changed. Ctrl-C stops it.
+    A result that is there already is not made again: run it once more, and it goes on. No input is
+    changed. Ctrl-C stops it.
 
     Exit codes: 0 every file has its result; 1 one has not; 2 called wrongly; 130 interrupted.
     """
@@ -82,27 +100,47 @@ def restore(
         "quality": quality,
         "target_bytes": target_bytes,
         "metadata": "keep" if keep_metadata else None,
+        "strength": strength,
     }
-    pairs = [*(param or []), *([] if strength is None else [f"strength={strength}"])]
+    sides = {Side.LONG: long_side, Side.WIDTH: width, Side.HEIGHT: height}
     try:
-        parameters = parameters_of(operation, options, pairs)
+        parameters = parameters_of(operation, options, param or [])
+        size = size_of(parameters, sides, scale=scale)
     except WronglyAskedError as error:
         fail(str(error), EXIT_USAGE)
-    items = _items(inputs, output, mask, parameters)
-    outcomes, stopped = _run(
-        items, parameters, output, overwrite=overwrite, models=models, as_json=as_json
-    )
+    if suffix != Path(suffix).name:
+        fail(f"--suffix is a part of a name, not {suffix!r}", EXIT_USAGE)
+    items = _items(inputs, output, mask, parameters, suffix)
+    _must_take_files(output)
+    asked = _Asked(parameters, size, output, overwrite=overwrite)
+    outcomes, stopped = _run(items, asked, models=models, as_json=as_json)
     _end(outcomes, as_json=as_json, stopped=stopped)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be done with every file."""
+
+    parameters: PictureOperation
+    size: Size | None
+    output: Path
+    overwrite: bool
+
+
 def _items(
-    inputs: list[Path], output: Path, mask: Path | None, parameters: PictureOperation
+    inputs: list[Path],
+    output: Path,
+    mask: Path | None,
+    parameters: PictureOperation,
+    suffix: str,
 ) -> list[Item]:
     masked = takes_mask_file(parameters)
     if mask is not None and not masked:
         fail(f"--mask is for inpaint; {parameters.operation} takes none", EXIT_USAGE)
     try:
-        items = find_items(inputs, output, mask=mask, masked=masked)
+        if mask is not None:
+            mask.stat()
+        items = find_items(inputs, output, mask=mask, masked=masked, suffix=suffix)
     except OSError as error:
         fail(f"cannot read {error.filename}: {error.strerror}", EXIT_USAGE)
     except SameResultError as error:
@@ -112,18 +150,27 @@ def _items(
     return items
 
 
+def _must_take_files(folder: Path) -> None:
+    """Make the folder of the results; end the command where nothing can be written into it."""
+    reason = "it may not be written to"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK | os.X_OK)
+    except FileExistsError:
+        reason, writable = "it is no folder", False
+    except OSError as error:
+        reason, writable = error.strerror or str(error), False
+    if not writable:
+        fail(f"cannot write into {folder}: {reason}; name another folder with -o", EXIT_USAGE)
+
+
 def _run(
-    items: list[Item],
-    parameters: PictureOperation,
-    output: Path,
-    *,
-    overwrite: bool,
-    models: Path | None,
-    as_json: bool,
+    items: list[Item], asked: _Asked, *, models: Path | None, as_json: bool
 ) -> tuple[list[Outcome], bool]:
     from cli.restoring.outcomes import as_fields
     from cli.restoring.shown import Bars
     from cli.restoring.work import Progress, Work
+    from processors.failures import ModelUnavailable
     from processors.images.decoder import Decoder
     from processors.models.registry import Registry
     from processors.operations.restorer import Restorer
@@ -135,7 +182,20 @@ def _run(
         Restorer(Registry(models_dir=models)) as restorer,
         Bars(len(items), shown=not as_json) as bars,
     ):
-        work = Work(decoder, restorer, parameters, output, overwrite, stopping.is_set)
+        try:
+            restorer.prepare(asked.parameters)
+        except ModelUnavailable as error:
+            # No file would fare better.
+            fail(str(error))
+        work = Work(
+            decoder,
+            restorer,
+            asked.parameters,
+            asked.output,
+            asked.overwrite,
+            stopping.is_set,
+            asked.size,
+        )
         for outcome in work.run(items, Progress(bars.began, bars.tile)):
             outcomes.append(outcome)
             bars.ended(outcome)

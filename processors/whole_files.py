@@ -13,9 +13,15 @@ def write_whole(path: Path, body: bytes, *, replace: bool) -> None:
 
     A process that is killed meanwhile leaves nothing, where the system has files without names
     (Linux, on most file systems); elsewhere a hidden file that ends in `.part`. Raises
-    `FileExistsError` when there is one of that name that is not to be replaced, else `OSError`.
+    `FileExistsError` when there is one of that name that is not to be replaced, else another
+    `OSError`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        # Not of the file's name: a file is where its folder should be.
+        no_folder = os.strerror(errno.ENOTDIR)
+        raise NotADirectoryError(errno.ENOTDIR, no_folder, str(path.parent)) from error
     if not replace and path.exists():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     partial = path.with_name(f".picmend-{secrets.token_hex(8)}.part")

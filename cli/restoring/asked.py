@@ -17,6 +17,18 @@ from schemas.operations import (
 OPERATIONS: Final = tuple(name for name in OperationName if name is not OperationName.IDENTITY)
 
 
+SPELLED: Final = {
+    "model": "--model",
+    "factor": "--scale",
+    "strength": "--strength",
+    "format": "--format",
+    "quality": "--quality",
+    "target_bytes": "--target-bytes",
+    "metadata": "--keep-metadata",
+}
+"""The parameters that have an option of their own."""
+
+
 class WronglyAskedError(ValueError):
     """No operation of that name, or it does not take those parameters; says which it has."""
 
@@ -26,7 +38,7 @@ def parameters_of(
 ) -> PictureOperation:
     """Return the parameters of `operation`: `options` that are not None, and `name=value` pairs.
 
-    A value that is JSON is taken as such, so that numbers and lists can be given; any other, and
+    A text that is JSON is taken as such, so that numbers and lists can be given; any other, and
     one that the parameter takes only as text (`subsampling=420`), is text. Raises
     `WronglyAskedError`.
     """
@@ -35,7 +47,9 @@ def parameters_of(
             f"there is no operation {operation!r}; there are {', '.join(OPERATIONS)}"
         )
     asked = {name: value for name, value in options.items() if value is not None}
-    texts = dict(_pair(pair) for pair in pairs)
+    pairs_given = dict(_pair(pair) for pair in pairs)
+    spelled = {name: SPELLED[name] for name in asked if name not in pairs_given}
+    texts = {name: value for name, value in asked.items() if isinstance(value, str)} | pairs_given
     asked |= {name: _value(text) for name, text in texts.items()}
     try:
         parsed = parse_parameters(operation, asked)
@@ -45,7 +59,7 @@ def parameters_of(
         try:
             parsed = parse_parameters(operation, asked | as_text)
         except ValidationError:
-            raise WronglyAskedError(_in_words(operation, error)) from error
+            raise WronglyAskedError(_in_words(operation, error, spelled)) from error
     match parsed:
         case IdentityParameters():
             raise WronglyAskedError("identity restores nothing")
@@ -68,14 +82,15 @@ def _value(text: str) -> object:
     return value
 
 
-def _in_words(operation: str, error: ValidationError) -> str:
+def _in_words(operation: str, error: ValidationError, spelled: Mapping[str, str]) -> str:
     taken = sorted(set(PARAMETERS[OperationName(operation)].model_fields) - {"operation"})
     lines = list[str]()
     for wrong in error.errors():
         # The first part is the operation, by which the kind of parameters was chosen.
         name = ".".join(str(part) for part in wrong["loc"][1:])
         if wrong["type"] == "extra_forbidden":
-            lines.append(f"{operation} takes no {name}; it takes {', '.join(taken)}")
+            told = spelled.get(name, name)
+            lines.append(f"{operation} takes no {told}; it takes {', '.join(taken)}")
         else:
-            lines.append(f"{name}: {wrong['msg']}, not {wrong['input']!r}")
+            lines.append(f"{spelled.get(name, name)}: {wrong['msg']}, not {wrong['input']!r}")
     return "\n".join(lines)

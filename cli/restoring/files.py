@@ -40,29 +40,37 @@ class Item:
 
 
 def find_items(
-    inputs: Sequence[Path], folder: Path, *, mask: Path | None, masked: bool
+    inputs: Sequence[Path], folder: Path, *, mask: Path | None, masked: bool, suffix: str = ""
 ) -> list[Item]:
     """Return what `inputs`, files and folders, ask for, each file once, in order.
 
     Below a folder that is every file with the end of a picture; hidden ones and those in the
     output folder are left out. `masked` operations take `mask` for all, or the file beside each
     that is named as it is, with `.mask.png` behind. Where two files of a folder differ in their
-    end alone, the results keep it: `a.jpg.png`, `a.tif.png`. Raises `OSError` when an input
-    cannot be read, and `SameResultError` when two folders hold files of the same name.
+    end alone, the results keep it: `a.jpg.png`, `a.tif.png`. `suffix` ends each result's name
+    before the dot; what a folder holds that ends so is a result, and left out. Raises `OSError`
+    when an input cannot be read, and `SameResultError` when two folders hold files of the same
+    name.
     """
     found = dict[Path, tuple[Path, Path]]()
     for path, name in _found(inputs, folder, masked=masked):
+        if suffix and path.stem.endswith(suffix) and path not in inputs:
+            continue
         found.setdefault(path.resolve(), (path, name))
     _must_differ(found.values())
     stems = Counter(name.with_suffix("") for _, name in found.values())
     return [
         Item(
             path,
-            name if stems[name.with_suffix("")] > 1 else name.with_suffix(""),
+            _ended(name if stems[name.with_suffix("")] > 1 else name.with_suffix(""), suffix),
             (mask or _beside(path)) if masked else None,
         )
         for path, name in found.values()
     ]
+
+
+def _ended(name: Path, suffix: str) -> Path:
+    return name.with_name(name.name + suffix)
 
 
 def _found(inputs: Iterable[Path], folder: Path, *, masked: bool) -> Iterator[tuple[Path, Path]]:

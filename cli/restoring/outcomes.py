@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
+from cli.restoring.advice import advice_for
 from processors.operations.result import Report
 from schemas.errors import ErrorCode
 
@@ -29,6 +30,14 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class LargeEnough:
+    """It has the size that was asked for already, or more; `found` says which."""
+
+    source: Path
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """There is no result; `code` is that which a job would end with, where there is one."""
 
@@ -44,7 +53,7 @@ class Left:
     source: Path
 
 
-Outcome = Written | Skipped | Failed | Left
+Outcome = Written | Skipped | LargeEnough | Failed | Left
 
 
 def as_fields(outcome: Outcome) -> dict[str, object]:
@@ -66,12 +75,20 @@ def as_fields(outcome: Outcome) -> dict[str, object]:
                 "status": "skipped",
                 "output": str(outcome.target),
             }
+        case LargeEnough():
+            return {
+                "input": str(outcome.source),
+                "status": "skipped",
+                "output": None,
+                "reason": outcome.found,
+            }
         case Failed():
             return {
                 "input": str(outcome.source),
                 "status": "failed",
                 "code": None if outcome.code is None else outcome.code.value,
                 "reason": outcome.reason,
+                "advice": advice_for(outcome.code),
             }
         case Left():
             return {"input": str(outcome.source), "status": "stopped"}

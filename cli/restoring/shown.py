@@ -10,17 +10,22 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from cli.bulk.progress import printable
+from cli.restoring.advice import advice_for
 from cli.restoring.files import Item
-from cli.restoring.outcomes import Failed, Left, Outcome, Skipped, Written
+from cli.restoring.outcomes import Failed, LargeEnough, Left, Outcome, Skipped, Written
 
 _SHOWN = 50
 
 
 class Bars:
-    """Files, and the tiles of the one at work; drawn on standard error while it is entered."""
+    """Files, and the tiles of the one at work; drawn on standard error while it is entered.
+
+    Where that is no terminal, each result is told in a line instead.
+    """
 
     def __init__(self, files: int, *, shown: bool) -> None:
         console = Console(stderr=True)
+        self._in_lines = shown and not console.is_terminal
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -57,8 +62,16 @@ class Bars:
         """Show that a file is done with, and at once what failed."""
         self._bars.advance(self._files)
         if isinstance(outcome, Failed):
-            told = Text(f"{printable(str(outcome.source))}: {outcome.reason}", style="red")
-            self._bars.console.print(told)
+            advice = advice_for(outcome.code)
+            reason = outcome.reason if advice is None else f"{outcome.reason}; {advice}"
+            self._tell(f"{printable(str(outcome.source))}: {reason}", style="red")
+        elif isinstance(outcome, Written) and self._in_lines:
+            names = f"{printable(str(outcome.source))} -> {printable(str(outcome.target))}"
+            self._tell(f"{names} ({outcome.seconds:.1f} s)")
+
+    def _tell(self, line: str, *, style: str = "") -> None:
+        # Not wrapped: in a log, a line is a file.
+        self._bars.console.print(Text(line, style=style), soft_wrap=True)
 
 
 def show_summary(outcomes: list[Outcome], console: Console) -> None:
@@ -67,6 +80,7 @@ def show_summary(outcomes: list[Outcome], console: Console) -> None:
     counts = (
         (len(written), "restored"),
         (_count(outcomes, Skipped), "skipped: there is a result (--overwrite makes it anew)"),
+        (_count(outcomes, LargeEnough), "as large already, and left out"),
         (_count(outcomes, Failed), "failed"),
         (_count(outcomes, Left), "stopped"),
     )

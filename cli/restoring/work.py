@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
-from cli.restoring.files import Item
-from cli.restoring.outcomes import Failed, Left, Outcome, Skipped, Written
+from cli.restoring.files import MASK_SUFFIX, Item
+from cli.restoring.outcomes import Failed, LargeEnough, Left, Outcome, Skipped, Written
+from cli.restoring.sizing import LargeEnoughError, Size, TooSmallError
 from processors.engine.tiled import Cancelled
 from processors.failures import ProcessingFailure
 from processors.images.decoder import Decoder
@@ -17,7 +18,13 @@ from processors.library import Result, encoded
 from processors.operations.restorer import Restorer
 from processors.whole_files import write_whole
 from schemas.errors import ErrorCode
-from schemas.operations import PictureOperation, output_format
+from schemas.operations import (
+    ImageFormat,
+    PictureOperation,
+    output_format,
+    takes_mask_file,
+)
+from schemas.sizes import against_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,7 @@ class Progress:
 class _Read:
     image: Image
     mask: Image | None
+    parameters: PictureOperation
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,7 @@ class Work:
     folder: Path
     overwrite: bool
     should_stop: Callable[[], bool]
+    size: Size | None = None
 
     def run(self, items: Sequence[Item], progress: Progress) -> Iterator[Outcome]:
         """Yield what came of each file, as it comes.
@@ -88,13 +97,27 @@ class Work:
     def _read(self, item: Item) -> _Read | Outcome:
         if self.should_stop():
             return Left(item.path)
+        if item.mask is None and takes_mask_file(self.parameters):
+            wanted = item.path.name + MASK_SUFFIX
+            reason = f"it has no mask: put one beside it as {wanted}, or name one with --mask"
+            return Failed(item.path, reason, ErrorCode.MASK_MISSING)
         try:
             image = self._decoded(item.path)
-            return _Read(image, None if item.mask is None else self._decoded(item.mask))
+            mask = None if item.mask is None else self._decoded(item.mask)
+            return _Read(image, mask, self._parameters_for(image))
         except ProcessingFailure as failure:
             return self._failed(item, failure)
+        except LargeEnoughError as found:
+            return LargeEnough(item.path, str(found))
+        except TooSmallError as found:
+            return Failed(item.path, str(found), ErrorCode.PARAMETERS_INVALID)
         except OSError as error:
-            return Failed(item.path, str(error))
+            return Failed(item.path, f"cannot read {error.filename}: {error.strerror or error}")
+
+    def _parameters_for(self, image: Image) -> PictureOperation:
+        if self.size is None:
+            return self.parameters
+        return self.size.parameters_for(self.parameters, image.width, image.height)
 
     def _decoded(self, path: Path) -> Image:
         return self.decoder.decode(path.read_bytes(), should_stop=self.should_stop)
@@ -110,11 +133,14 @@ class Work:
             return read
         try:
             # What the format will be, as far as the input tells: whether there is a result.
-            expected = self._target(item, read.image, has_alpha=read.image.alpha is not None)
-            if (refused := self._refused(item, expected, inputs)) is not None:
+            form = _format(read, has_alpha=read.image.alpha is not None)
+            if (refused := self._refused(item, form, inputs)) is not None:
                 return refused
+            image = read.image
+            if large := against_result(read.parameters, image.width, image.height, form):
+                return Failed(item.path, large, ErrorCode.IMAGE_TOO_LARGE)
             restored = self.restorer.restore(
-                self.parameters,
+                read.parameters,
                 read.image,
                 read.mask,
                 progress=progress.tile,
@@ -130,18 +156,15 @@ class Work:
         except Exception as error:  # noqa: BLE001 (a defect that one of thousands of files meets)
             reason = f"unexpected {type(error).__name__}: {error}"
             return Failed(item.path, reason, ErrorCode.PROCESSING_FAILED)
-        result = Result(restored.image, read.image, restored.report, self.parameters)
-        target = self._target(item, read.image, has_alpha=result.image.alpha is not None)
-        return self._refused(item, target, inputs) or result
+        result = Result(restored.image, read.image, restored.report, read.parameters)
+        return self._refused(item, result.format, inputs) or result
 
-    def _target(self, item: Item, source: Image, *, has_alpha: bool) -> Path:
-        form = output_format(self.parameters, source.source_format, has_alpha=has_alpha)
-        return item.target(self.folder, form)
-
-    def _refused(self, item: Item, target: Path, inputs: frozenset[Path]) -> Outcome | None:
+    def _refused(self, item: Item, form: ImageFormat, inputs: frozenset[Path]) -> Outcome | None:
         """Return what comes of a file whose result has no place to go to."""
+        target = item.target(self.folder, form)
         if target.resolve() in inputs:
-            return Failed(item.path, f"the result would replace the input {target}")
+            reason = f"the result would replace the input {target}; name another folder or --suffix"
+            return Failed(item.path, reason)
         if target.exists() and not self.overwrite:
             return Skipped(item.path, target)
         return None
@@ -160,8 +183,11 @@ class Work:
             return Skipped(item.path, target)
         except ProcessingFailure as failure:
             return self._failed(item, failure)
-        except (OSError, MemoryError) as error:
-            return Failed(item.path, str(error) or "the file needs more memory than there is")
+        except OSError as error:
+            reason = f"cannot write {target}: {error.strerror or error}"
+            return Failed(item.path, f"{reason}; mend that, or name another folder with -o")
+        except MemoryError:
+            return Failed(item.path, "the file of the result needs more memory than there is")
         return Written(
             item.path,
             target,
@@ -176,3 +202,7 @@ class Work:
         if self.should_stop():
             return Left(item.path)
         return Failed(item.path, str(failure), failure.code)
+
+
+def _format(read: _Read, *, has_alpha: bool) -> ImageFormat:
+    return output_format(read.parameters, read.image.source_format, has_alpha=has_alpha)

@@ -148,10 +148,14 @@ def test_a_marked_region_is_filled_by_the_mask_beside_the_picture(tmp_path: Path
     ("arguments", "told"),
     [
         (("--operation", "sharpen"), "there are upscale, restore"),
-        (("--scale", "9"), "factor: "),
-        (("--strength", "1"), "upscale takes no strength"),
+        (("--scale", "9"), "--scale: Input should be less than or equal to 8"),
+        (("--strength", "1"), "upscale takes no --strength"),
         (("--mask", "m.png"), "--mask is for inpaint"),
-        (("--format", "bmp"), "format: "),
+        (("--operation", "inpaint", "--mask", "m.png"), "cannot read m.png"),
+        (("--format", "bmp"), "--format: "),
+        (("--long-side", "99", "--scale", "2"), "--long-side and --scale cannot both hold"),
+        (("--operation", "tone", "--width", "99"), "--width is for upscale and enhance"),
+        (("--suffix", "a/b"), "--suffix is a part of a name"),
     ],
 )
 def test_a_wrong_call_is_said_before_anything_is_done(
@@ -162,6 +166,106 @@ def test_a_wrong_call_is_said_before_anything_is_done(
     assert result.exit_code == 2
     assert told in result.output
     assert not (tmp_path / "out").exists()
+
+
+def test_a_size_can_be_asked_for_instead_of_a_factor(tmp_path: Path) -> None:
+    pictures, out = tmp_path / "in", tmp_path / "out"
+    picture(pictures / "large.png", side=64)
+    picture(pictures / "middle.png", side=37)
+    picture(pictures / "small.png", side=7)
+
+    result = restore(pictures, "-o", out, "--model", "fast", "--long-side", 64, "--json")
+
+    assert result.exit_code == 1
+    told = {Path(str(line["input"])).name: line for line in lines(result)}
+    assert (told["large.png"]["status"], told["large.png"]["reason"]) == (
+        "skipped",
+        "it is 64x64 already",
+    )
+    assert told["small.png"]["code"] == "parameters_invalid"
+    assert "ask for 56 or less" in str(told["small.png"]["reason"])
+    assert below(out) == ["middle.png"]
+    assert shown(out / "middle.png").size == (64, 64)
+
+
+def test_results_may_lie_beside_their_pictures_under_names_of_their_own(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+
+    for status in ("restored", "skipped"):
+        result = restore(tmp_path, "-o", tmp_path, *FAST, "--suffix", "_x2", "--json")
+        assert [line["status"] for line in lines(result)] == [status]
+    assert below(tmp_path) == ["a.png", "a_x2.png"]
+
+
+def test_a_result_that_its_format_cannot_hold_is_refused_before_the_work(tmp_path: Path) -> None:
+    Image.new("RGB", (2100, 3)).save(tmp_path / "a.png")
+
+    result = restore(
+        tmp_path / "a.png", "-o", tmp_path / "out", "--scale", 8, "--format", "webp", "--json"
+    )
+
+    (told,) = lines(result)
+    assert told["code"] == "image_too_large"
+    assert "16800x24; webp holds 16383 a side" in str(told["reason"])
+    assert told["advice"]
+
+
+@pytest.mark.parametrize("place", ["a_file", "a_file/below"])
+def test_a_folder_that_takes_no_results_is_said_before_anything_is_done(
+    tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "a_file").write_text("mine")
+
+    result = restore(picture(tmp_path / "a.png"), "-o", tmp_path / place, *FAST)
+
+    assert result.exit_code == 2
+    assert (tmp_path / "a_file").read_text() == "mine"
+    assert "Not a directory" in result.output or "is a file" in result.output
+
+
+def test_a_file_where_a_results_folder_should_be_is_a_failure_and_no_result(
+    tmp_path: Path,
+) -> None:
+    pictures, out = tmp_path / "in", tmp_path / "out"
+    picture(pictures / "deep" / "a.png")
+    out.mkdir()
+    (out / "deep").write_text("mine")
+
+    result = restore(pictures, "-o", out, *FAST)
+
+    assert result.exit_code == 1
+    assert "Not a directory" in result.output
+    assert "1 failed" in result.output
+    assert below(out) == ["deep"]
+
+
+def test_what_no_file_can_be_done_with_is_said_once(tmp_path: Path) -> None:
+    pictures = tmp_path / "in"
+    for name in ("a.png", "b.png"):
+        picture(pictures / name)
+
+    result = restore(pictures, "-o", tmp_path / "out", "--operation", "faces", "--models", tmp_path)
+
+    assert result.exit_code == 1
+    assert result.output.count("gfpgan-1.4 needs gfpgan_1.4.onnx") == 1
+
+
+def test_a_picture_without_a_mask_is_told_where_one_is_looked_for(tmp_path: Path) -> None:
+    result = restore(
+        picture(tmp_path / "a.png"), "-o", tmp_path / "out", "--operation", "inpaint", "--json"
+    )
+
+    (told,) = lines(result)
+    assert told["code"] == "mask_missing"
+    assert "a.png.mask.png" in str(told["reason"])
+
+
+def test_without_a_terminal_each_result_is_told_in_a_line(tmp_path: Path) -> None:
+    source = picture(tmp_path / "a.png")
+
+    result = restore(source, "-o", tmp_path / "out", *FAST)
+
+    assert f"{source} -> {tmp_path / 'out' / 'a.png'} (" in result.output.replace("\n", "")
 
 
 def test_nothing_to_restore_is_a_wrong_call(tmp_path: Path) -> None:

@@ -42,6 +42,13 @@ def test_a_folder_in_the_way_is_an_error_and_nothing_is_left(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
+def test_a_file_where_its_folder_should_be_is_not_taken_for_the_file(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_bytes(b"mine")
+
+    with pytest.raises(NotADirectoryError, match="folder"):
+        write_whole(tmp_path / "folder" / "a.png", b"new", replace=False)
+
+
 _IS_KILLED_IN_MID_WRITE = """
 import resource, signal, sys
 from pathlib import Path

@@ -29,6 +29,21 @@ def test_a_list_can_be_given_as_a_parameter() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "pairs", "told"),
+    [
+        ({"factor": 9.0}, [], r"^--scale: .*less than or equal to 8, not 9"),
+        ({"factor": 2.0}, ["factor=9"], r"^factor: .*not 9"),
+        ({"strength": "1"}, [], r"^upscale takes no --strength; it takes factor, format"),
+    ],
+)
+def test_what_is_wrong_is_named_as_it_was_asked_for(
+    options: dict[str, object], pairs: list[str], told: str
+) -> None:
+    with pytest.raises(WronglyAskedError, match=told):
+        parameters_of("upscale", options, pairs)
+
+
+@pytest.mark.parametrize(
     ("operation", "pairs", "told"),
     [
         ("sharpen", [], r"no operation 'sharpen'; there are upscale, restore"),

@@ -83,6 +83,17 @@ def test_one_mask_can_be_given_for_all(tmp_path: Path) -> None:
     assert item.mask == mask
 
 
+def test_results_of_an_ending_are_no_inputs_unless_they_are_named(tmp_path: Path) -> None:
+    top = made(tmp_path / "in", "a.jpg", "a_x4.jpg", "a.tif")
+    named = [top, top / "a_x4.jpg"]
+
+    below = find_items([top], top, mask=None, masked=False, suffix="_x4")
+    both = find_items(named, tmp_path / "out", mask=None, masked=False, suffix="_x4")
+
+    assert names(below) == ["a.jpg_x4", "a.tif_x4"]
+    assert names(both) == ["a.jpg_x4", "a.tif_x4", "a_x4_x4"]
+
+
 def test_an_input_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         found(tmp_path / "none", output=tmp_path / "out")
