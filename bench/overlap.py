@@ -2,7 +2,7 @@
 
 Jobs a second and CPU a job of the worker's own executor on a real object store, with one, two and
 three slots for the operation. Rounds take turns; the ratio is the median over the rounds, each
-against the round of one slot beside it. About four minutes on two cores.
+against the round of one slot beside it. About five minutes on two cores.
 """
 
 import statistics
@@ -34,7 +34,6 @@ from schemas.operations import (
     ImageFormat,
     Parameters,
     RestoreParameters,
-    ScratchesParameters,
     UpscaleParameters,
 )
 from schemas.states import JobState, Origin
@@ -49,7 +48,6 @@ CASES: Final[dict[str, Parameters]] = {
     "upscale fast x2 to png": UpscaleParameters(model="fast", factor=2, format="png"),
     "upscale fast x2 to avif": UpscaleParameters(model="fast", factor=2, format="avif"),
     "restore to jpeg": RestoreParameters(strength=1, format="jpeg"),
-    "scratches to png": ScratchesParameters(format="png"),
 }
 
 

@@ -37,7 +37,11 @@ from schemas.ids import AccountId, JobId, object_job_id
 from schemas.operations import ImageFormat, OperationName
 from tests.integration.pipeline.pipeline_world import SetClock, World
 
-SLOTS: Mapping[OperationName, int] = {OperationName.IDENTITY: 2, OperationName.INPAINT: 1}
+SLOTS: Mapping[OperationName, int] = {
+    OperationName.IDENTITY: 2,
+    OperationName.INPAINT: 1,
+    OperationName.UPSCALE: 1,
+}
 _WORK = [topics.work(operation) for operation in SLOTS]
 
 
