@@ -46,6 +46,10 @@ SUFFIXES: Final = {f".{form.extension}": form for form in sorted(WRITTEN)} | {
 """Which format is written into a file whose name ends so, in lower case."""
 
 
+Source = Image | str | os.PathLike[str] | bytes
+"""A picture, or where it is: a path, or the bytes of a file."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """A restored picture: what came out, from what, how, and what was asked for."""
@@ -78,16 +82,17 @@ def read(source: str | os.PathLike[str] | bytes) -> Image:
 
 
 def restore(
-    image: Image,
+    image: Source,
     operation: str,
     *,
-    mask: Image | None = None,
+    mask: Source | None = None,
     progress: Progress = lambda _done, _total: None,
     should_stop: ShouldStop = lambda: False,
     **parameters: object,
 ) -> Result:
     """Return `image` restored by `operation`, with `parameters` as in `schemas.operations`.
 
+    Both pictures are what `read` returned, or what it takes: then what it raises is raised, too.
     `progress(done, total)` is called after each tile, `should_stop()` before it. Raises
     `pydantic.ValidationError`, a `ValueError`, which names the wrong parameter;
     `processors.engine.tiled.Cancelled` once `should_stop()` is true; a kind of
@@ -98,10 +103,12 @@ def restore(
         case IdentityParameters():
             raise ValueError("identity copies a file as it is; there is nothing to restore")
         case _:
+            picture = _picture(image)
+            marks = None if mask is None else _picture(mask)
             restored = _restorer().restore(
-                asked, image, mask, progress=progress, should_stop=should_stop
+                asked, picture, marks, progress=progress, should_stop=should_stop
             )
-            return Result(restored.image, image, restored.report, asked)
+            return Result(restored.image, picture, restored.report, asked)
 
 
 def encoded(
@@ -141,6 +148,10 @@ def write(
     file = encoded(result, form, asked, aigc=aigc)
     write_whole(target, file.body, replace=overwrite)
     return tuple(dict.fromkeys((*result.warnings, *file.warnings)))
+
+
+def _picture(source: Source) -> Image:
+    return source if isinstance(source, Image) else read(source)
 
 
 @functools.cache

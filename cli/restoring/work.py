@@ -133,11 +133,13 @@ class Work:
             return read
         try:
             # What the format will be, as far as the input tells: whether there is a result.
-            form = _format(read, has_alpha=read.image.alpha is not None)
+            image, alpha = read.image, read.image.alpha is not None
+            form = _format(read, has_alpha=alpha)
             if (refused := self._refused(item, form, inputs)) is not None:
                 return refused
-            image = read.image
-            if large := against_result(read.parameters, image.width, image.height, form):
+            if large := against_result(
+                read.parameters, image.width, image.height, form, alpha=alpha
+            ):
                 return Failed(item.path, large, ErrorCode.IMAGE_TOO_LARGE)
             restored = self.restorer.restore(
                 read.parameters,

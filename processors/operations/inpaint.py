@@ -32,6 +32,12 @@ class MaskSizeMismatch(MaskRefused):
     code: ClassVar[ErrorCode] = ErrorCode.MASK_SIZE_MISMATCH
 
 
+class MaskMissing(MaskRefused):
+    """A second picture should mark the region, and none was given."""
+
+    code: ClassVar[ErrorCode] = ErrorCode.MASK_MISSING
+
+
 class AlphaMissing(MaskRefused):
     """The picture's alpha should mark the region, and there is none or nothing in it."""
 
@@ -125,7 +131,10 @@ def marked_region(
             )
         return marked
     if mask is None:
-        raise MaskRefused("there is no mask picture")
+        raise MaskMissing(
+            "no mask was given: give a picture that is white where to fill, or ask for mask "
+            "`alpha` or `shapes`"
+        )
     if (mask.width, mask.height) != (image.width, image.height):
         raise MaskSizeMismatch(
             f"the mask is {mask.width}x{mask.height}, "

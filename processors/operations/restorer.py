@@ -160,7 +160,9 @@ def _must_fit(parameters: Parameters, image: Image) -> None:
     form = None
     if isinstance(parameters, PictureParameters) and parameters.format != "auto":
         form = ImageFormat(parameters.format)
-    refused = against_result(parameters, image.width, image.height, form)
+    refused = against_result(
+        parameters, image.width, image.height, form, alpha=image.alpha is not None
+    )
     if refused is not None:
         raise ImageTooLarge(refused)
 

@@ -13,6 +13,8 @@ import processors
 from processors.engine.tiled import Cancelled
 from processors.images.errors import TruncatedImage
 from processors.images.image import Image as Picture
+from processors.operations.inpaint import MaskMissing, MaskSizeMismatch
+from schemas.errors import ErrorCode
 from schemas.operations import ImageFormat
 from schemas.warnings import Warned
 
@@ -51,6 +53,28 @@ def filled(photograph: Path) -> processors.Result:
     mask[4:8, 4:8] = 255
     marked = Picture(mask, None, None, ImageFormat.PNG, (30, 20))
     return processors.restore(processors.read(photograph), "inpaint", mask=marked, quality=40)
+
+
+def test_a_picture_may_be_given_by_its_path(photograph: Path) -> None:
+    by_path = processors.restore(photograph, "tone")
+    by_picture = processors.restore(processors.read(photograph), "tone")
+
+    assert (by_path.image.pixels == by_picture.image.pixels).all()
+    with pytest.raises(FileNotFoundError, match="none"):
+        processors.restore("none.png", "tone")
+
+
+def test_a_mask_that_is_missing_or_of_another_size_is_an_error_that_says_so(
+    photograph: Path,
+) -> None:
+    small = photograph.with_name("mask.png")
+    Image.new("L", (5, 4), 255).save(small)
+
+    with pytest.raises(MaskMissing, match="no mask was given") as missing:
+        processors.restore(photograph, "inpaint")
+    with pytest.raises(MaskSizeMismatch, match="the mask is 5x4, the picture 30x20"):
+        processors.restore(photograph, "inpaint", mask=small)
+    assert missing.value.code is ErrorCode.MASK_MISSING
 
 
 def test_how_a_result_is_written_can_be_said_twice(photograph: Path) -> None:
