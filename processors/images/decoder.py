@@ -25,8 +25,9 @@ _SECONDS: Final = 3
 _SECONDS_A_PIXEL: Final = 0.06e-6
 """Of CPU. The slowest of 50 megapixels, a PNG of 16 bits, takes half of what it may."""
 
-CONFINED: Final = SandboxLimits(address_space=1280 << 20, cpu_s=60)
-"""Pictures of 50 megapixels take up to 0.9 GB; OpenCV's code, where needed, 0.3 GB of addresses."""
+CONFINED: Final = SandboxLimits(address_space=1280 << 20, memory=1 << 30, cpu_s=60)
+"""Pictures of 50 megapixels take up to 0.95 GB; OpenCV's code, where needed, 0.3 GB of addresses
+more, of which little is ever touched."""
 
 
 class _Refused(BaseModel):

@@ -93,7 +93,7 @@ def _deep(
     grey = header.format is ImageFormat.PNG and data[_PNG_COLOUR_TYPE] == _GREY_ALPHA
     colour = wide[..., :1] if grey else wide[..., 2::-1]
     if told.get(_TIFF_EXTRA) == (_PREMULTIPLIED,):
-        colour = _unmultiplied(colour, wide[..., 3:])
+        _unmultiply(colour, wide[..., 3:])
     alpha = reduced(wide[..., 3], _DEEP) if header.has_alpha and wide.shape[2] > 3 else None  # noqa: PLR2004
     transparent = picture.info.get("transparency")
     if alpha is None and isinstance(transparent, tuple):
@@ -101,14 +101,12 @@ def _deep(
     return reduced(colour, _DEEP), alpha
 
 
-def _unmultiplied(
-    colour: npt.NDArray[np.uint16], alpha: npt.NDArray[np.uint16]
-) -> npt.NDArray[np.uint16]:
-    result = np.empty_like(colour)
-    for row, opacity, to in zip(colour, np.maximum(alpha, 1), result, strict=True):
+def _unmultiply(colour: npt.NDArray[np.uint16], alpha: npt.NDArray[np.uint16]) -> None:
+    """Divide by alpha, in place: a second copy would be the largest of all."""
+    for row, alphas in zip(colour, alpha, strict=True):
+        opacity = np.maximum(alphas, 1)
         levels = (row * np.uint64(_WHITE) + opacity // 2) // opacity
-        to[:] = np.minimum(levels, _WHITE)
-    return result
+        row[:] = np.minimum(levels, _WHITE)
 
 
 def _deep_orientation(picture: Pillow.Image, data: bytes, header: ImageHeader) -> int:

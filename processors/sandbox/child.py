@@ -27,13 +27,14 @@ def serve(answer: Callable[[Message], Reply]) -> None:
 
     An empty message says that the process is ready.
 
-    The arguments of the command line are the limits: bytes of address space, seconds of CPU
-    per request, seconds of wall time per request. A request that names fewer seconds of CPU gets
-    those. Past either number of seconds the process is ended by a signal, also when its parent
-    is gone.
+    The arguments of the command line are the limits: bytes of address space, bytes of memory of
+    its own, seconds of CPU per request, seconds of wall time per request. A request that names
+    fewer seconds of CPU gets those. Past either number of seconds the process is ended by a
+    signal, also when its parent is gone.
     """
-    address_space, cpu_s, wall_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    _confine(address_space)
+    address_space, memory, cpu_s = (int(limit) for limit in sys.argv[1:4])
+    wall_s = float(sys.argv[4])
+    _confine(address_space, memory)
     requests, replies = sys.stdin.fileno(), sys.stdout.fileno()
     _send(replies, Reply({}))
     while True:
@@ -47,8 +48,9 @@ def serve(answer: Callable[[Message], Reply]) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def _confine(address_space: int) -> None:
+def _confine(address_space: int, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -37,11 +37,13 @@ class ChildFailed(ProcessingFailure):
 class SandboxLimits:
     """What a child may use.
 
-    Bytes of address space, seconds of CPU and of wall time per request, seconds to start in,
-    bytes of a reply, and the number of requests after which it is replaced.
+    Bytes of address space, of memory that it writes to (reserved counts like used, what it shares
+    with others, as libraries, does not), seconds of CPU and of wall time per request, seconds to
+    start in, bytes of a reply, and the number of requests after which it is replaced.
     """
 
     address_space: int = 2 << 30
+    memory: int = 2 << 30
     cpu_s: int = 30
     wall_s: float = 60.0
     start_s: float = 30.0
@@ -133,7 +135,8 @@ class _Child:
         self.served = 0
         self._ready = False
         self._limits = limits
-        arguments = [str(limits.address_space), str(limits.cpu_s), str(limits.wall_s)]
+        told = (limits.address_space, limits.memory, limits.cpu_s, limits.wall_s)
+        arguments = [str(limit) for limit in told]
         self._process = subprocess.Popen(  # noqa: S603 (fixed arguments, no shell)
             [sys.executable, "-P", "-s", "-m", module, *arguments],
             stdin=subprocess.PIPE,

@@ -180,6 +180,7 @@ def test_the_process_has_limits_no_secrets_and_no_files(
     assert process.net_connections() == []
     assert process.num_fds() == 3
     assert process.rlimit(psutil.RLIMIT_AS)[1] == 1280 << 20
+    assert process.rlimit(psutil.RLIMIT_DATA)[1] == 1 << 30
     assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
     assert process.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
     assert process.rlimit(psutil.RLIMIT_NOFILE)[1] == 16
