@@ -42,11 +42,17 @@ _OURS: Final = "picmend"
 Size = tuple[int, int]
 """Width and height in pixels."""
 
-HEAVY: Final[dict[str, tuple[Size, ...]]] = {"realesrgan-x4plus": ((128, 128), (256, 256))}
-LIGHT: Final[dict[str, tuple[Size, ...]]] = dict.fromkeys(
-    ("realesr-animevideov3", "waifu2x-photo-x2"),
-    ((256, 256), (512, 512), (1152, 864), (2304, 1728), (4000, 3000)),
-)
+HEAVY: Final[dict[str, tuple[Size, ...]]] = {
+    "realesrgan-x4plus": ((128, 128), (256, 256)),
+    "realesrgan-x4plus-anime": ((256, 256),),
+}
+LIGHT: Final[dict[str, tuple[Size, ...]]] = {
+    **dict.fromkeys(
+        ("realesr-animevideov3", "waifu2x-photo-x2"),
+        ((256, 256), (512, 512), (1152, 864), (2304, 1728), (4000, 3000)),
+    ),
+    "waifu2x-cunet-denoise1": ((512, 512), (1152, 864)),
+}
 _RIVALS_UP_TO: Final = 1_000_000
 """Pixels past which only the naive loop runs beside the engine, unless all is asked for."""
 

@@ -33,7 +33,8 @@ RunTile = Callable[[Planes], Planes]
 
 _TILE: Final = 256
 _AROUND: Final = 10
-_UPCONV_LOSES: Final = 7
+_USED_UP: Final = {Architecture.UPCONV_7: 7, Architecture.CUNET: 28}
+"""Pixels that waifu2x's networks use up on each side, and their ncnn files do not add."""
 
 
 def by_tiles(run: RunTile, pixels: Pixels, scale: int) -> Pixels:
@@ -82,14 +83,14 @@ def by_ncnn(network: LoadedNetwork, threads: int) -> RunTile:
     around, first, last = _ncnn_ends(entry)
 
     def run(tile: Planes) -> Planes:
+        height, width = tile.shape[2:]
+        beyond = ((around, around + -side % entry.multiple) for side in (height, width))
         # ncnn borrows the array's memory, which therefore has a name here.
-        planes = np.ascontiguousarray(
-            np.pad(tile[0], ((0, 0), (around, around), (around, around)), mode="edge")
-        )
+        planes = np.ascontiguousarray(np.pad(tile[0], ((0, 0), *beyond), mode="edge"))
         extractor = net.create_extractor()
         extractor.input(first, ncnn.Mat(planes))
         _, output = extractor.extract(last)
-        return np.array(output)[None]
+        return np.array(output)[None, :, : entry.scale * height, : entry.scale * width]
 
     return run
 
@@ -154,6 +155,5 @@ RIVALS: Final[dict[str, Callable[[LoadedNetwork, int], RunTile]]] = {
 
 def _ncnn_ends(entry: NetworkEntry) -> tuple[int, str, str]:
     """Return how much of the edge ncnn's file wants repeated, and its first and last blob."""
-    if entry.architecture is Architecture.UPCONV_7:
-        return _UPCONV_LOSES, "Input1", "Eltwise4"
-    return 0, "data", "output"
+    around = _USED_UP.get(entry.architecture, 0)
+    return (around, "Input1", "Eltwise4") if around else (0, "data", "output")

@@ -131,6 +131,7 @@ def _cut(pixels: Pixels, box: Box) -> Pixels:
 
 @torch.inference_mode()
 def _to_pixels(values: Tensor) -> Pixels:
-    levels = values.mul(255).round_().clamp_(0, 255).to(torch.uint8)
+    # In place: nobody needs the values afterwards, and a copy of a tile takes its time.
+    levels = values.mul_(255).round_().clamp_(0, 255).to(torch.uint8)
     pixels: Pixels = levels.permute(1, 2, 0).cpu().numpy()
     return pixels
