@@ -45,6 +45,7 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"#?RADIANCE", "Radiance HDR"),
     (b"v/1\x01", "OpenEXR"),
 )
+_BEFORE_SVG = (b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")
 _BRANDS: dict[bytes, str] = {b"crx ": "Canon raw", b"mif3": "HEIF without a `meta` box"}
 _CUT = (JPEG_SIGNATURE, PNG_SIGNATURE, *GIF_SIGNATURES, *TIFF_SIGNATURES)
 """What a file of a few bytes may have been the beginning of."""
@@ -80,7 +81,7 @@ def _unsupported(start: bytes) -> str | None:
     if start[4:8] == b"ftyp":
         return _BRANDS.get(start[8:12], "video")
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
+    if text.startswith(_BEFORE_SVG) and b"<svg" in text:
         return "SVG"
     return None
 

@@ -1,5 +1,6 @@
 """Hostile and odd files, the same ones from the same seed, and what each must come to."""
 
+import gzip
 import io
 import struct
 import zlib
@@ -147,6 +148,7 @@ def _bombs() -> Iterator[Odd]:
     yield Odd("jpeg of 65535 x 65535", bytes(jpeg), TOO_LARGE)
     jpeg[at + 5 : at + 9] = b"\0\0\0\x08"
     yield Odd("jpeg of 8 x 0", bytes(jpeg), UNREADABLE)
+    yield from _slow()
     gif = bytearray(saved(Image.new("L", (8, 8)), "GIF"))
     gif[6:10] = b"\xff\xff\xff\xff"
     yield Odd("gif of 65535 x 65535", bytes(gif), TOO_LARGE)
@@ -160,6 +162,22 @@ def _bombs() -> Iterator[Odd]:
     yield Odd("gif of 205 frames", many, ErrorCode.TOO_MANY_FRAMES)
     pages = saved(frames[0], "TIFF", save_all=True, append_images=frames[1:])
     yield Odd("tiff of 205 pages", pages, ErrorCode.TOO_MANY_FRAMES)
+
+
+def _slow() -> Iterator[Odd]:
+    """Yield files that cost a decoder much more than their bytes and pixels tell."""
+    scans = saved(Image.new("L", (4_000, 4_000)), "JPEG", progressive=True)
+    again = scans[scans.rfind(b"\xff\xc4", 0, scans.rindex(b"\xff\xda")) : -2]
+    yield Odd("jpeg of 2000 scans", scans[:-2] + again * 2_000 + scans[-2:], UNREADABLE)
+    jpeg = saved(Image.new("L", (8, 8)), "JPEG")
+    late = jpeg.index(b"\xff\xda")
+    crumbs = jpeg[:late] + b"\xff\xfe\0\2" * 1_000_000 + jpeg[late:]
+    yield Odd("jpeg with a million comments behind its size", crumbs, UNREADABLE)
+    side = 3_000
+    head = struct.pack("<IHHIIiiHHIIiiII", 0, 0, 0, 1078, 40, side, side, 1, 8, 1, 0, 0, 0, 0, 0)
+    row = bytes([1, 7]) * side + b"\0\0"
+    runs = b"BM" + head + bytes(range(256)) * 4 + row * side + b"\0\1"
+    yield Odd("bmp of nine million runs", runs)
 
 
 def _impostors(rgb: npt.NDArray[np.uint8]) -> Iterator[Odd]:
@@ -180,6 +198,15 @@ def _impostors(rgb: npt.NDArray[np.uint8]) -> Iterator[Odd]:
     yield Odd("jpeg 2000", saved(picture, "JPEG2000"), UNSUPPORTED)
     yield Odd("postscript", b"%!PS-Adobe-3.0 EPSF-3.0\n" + bytes(99), UNREADABLE)
     yield Odd("jpeg that is a zip too", saved(picture, "JPEG") + b"PK\x03\x04" + bytes(99))
+    comment = b"%PDF-1.7 <html><script>alert(1)</script> <svg/>"
+    yield Odd("jpeg that is a pdf and a page, too", saved(picture, "JPEG", comment=comment))
+    gif = saved(picture, "GIF")
+    yield Odd("gif that is a program, too", gif[:6] + b"/*" + gif[8:] + b"*/=1;alert(1)")
+    yield Odd("png with an archive behind it", saved(picture, "PNG") + b"PK\x03\x04" + bytes(99))
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+    yield Odd("svg, compressed", gzip.compress(svg, mtime=0), UNREADABLE)
+    yield Odd("svg behind a comment", b"<!-- a picture -->" + svg, UNSUPPORTED)
+    yield Odd("pdf behind a line of text", b"\n" + pdf, UNREADABLE)
     heic = heif.file_of([heif.coded(rgb.astype(int))])
     yield Odd("hevc in a file that says avif", heic.replace(b"heic", b"avif"), UNREADABLE)
     avif = saved(picture, "AVIF", speed=10)
