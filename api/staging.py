@@ -108,16 +108,16 @@ def staging(store: ObjectStore, account_id: AccountId) -> Iterator[Staging]:
     place.clear()
 
 
-def header_facts(staged: Staged, *, max_bytes: int) -> Header | SourceProblem:
+def header_facts(staged: Staged, mask: Staged | None, *, max_bytes: int) -> Header | SourceProblem:
     """Return what a picture's header says, or why it says nothing.
 
-    A file of more than `max_bytes`, as a link may have been given, is not read.
+    No picture or mask of more than `max_bytes`, as a link may have been given, is taken.
     Raises `StoreError` when the store does not answer.
     """
-    if staged.size > max_bytes:
-        return SourceProblem(
-            ErrorCode.FILE_TOO_LARGE, f"{staged.size} bytes; {max_bytes} are taken"
-        )
+    for name, file in (("picture", staged), ("mask", mask)):
+        if file is not None and file.size > max_bytes:
+            detail = f"the {name} has {file.size} bytes; {max_bytes} are taken"
+            return SourceProblem(ErrorCode.FILE_TOO_LARGE, detail)
     try:
         facts = read_header(staged.fetch, staged.size)
     except ImageRefused as error:

@@ -82,7 +82,7 @@ def _candidate(
         source=image.object,
         source_bytes=image.size,
         mask=mask.object if mask else None,
-        facts=header_facts(image, max_bytes=services.settings.max_image_bytes),
+        facts=header_facts(image, mask, max_bytes=services.settings.max_image_bytes),
         requested_at=services.clock.now(),
         expires_at=order.expires_at,
         priority=order.priority or 0,

@@ -244,6 +244,9 @@ class Announcer:
 
     def _request(self, asked: _Asked, facts: Facts, found_by: FoundBy) -> Message:
         upload, mask = asked.upload, asked.mask
+        if mask is not None and mask.size > self._max_bytes:
+            detail = f"the mask has {mask.size} bytes; {self._max_bytes} are taken"
+            facts = Unreadable(code=ErrorCode.FILE_TOO_LARGE, detail=detail)
         data = JobRequested(
             job_id=asked.job_id,
             account_id=upload.place.account_id,

@@ -58,16 +58,23 @@ def test_a_file_put_to_a_link_has_no_more_bytes_than_one_that_is_sent(
     world: World, client: Client
 ) -> None:
     small = world.settings.model_copy(update={"max_image_bytes": 100})
-    upload_id = client.upload(png(50, 50, colour=3) + bytes(100))
+    bodies = [
+        {"upload_id": client.upload(png() + bytes(100)), "preset": "identity"},
+        {
+            "upload_id": client.upload(png()),
+            "mask_upload_id": client.upload(png(mode="L") + bytes(101)),
+            "preset": "inpaint",
+        },
+    ]
     with (
         serving(small) as served,
         httpx.Client(base_url=served.url, headers=client.http.headers) as http,
     ):
-        answer = http.post(
-            "/v1/jobs",
-            json={"upload_id": upload_id, "preset": "identity"},
-            headers={"Idempotency-Key": "k"},
-        )
+        answers = [
+            http.post("/v1/jobs", json=body, headers={"Idempotency-Key": "k"}) for body in bodies
+        ]
 
-    assert "100 are taken" in str(assert_problem(answer, 413, "file_too_large")["detail"])
+    details = [str(assert_problem(each, 413, "file_too_large")["detail"]) for each in answers]
+    assert [detail.split()[1] for detail in details] == ["picture", "mask"]
+    assert all(detail.endswith("100 are taken") for detail in details)
     assert world.rows("jobs", client.id) == 0

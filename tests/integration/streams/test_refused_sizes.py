@@ -47,6 +47,7 @@ def test_an_upload_that_no_worker_would_take_is_rejected_before_anything_is_held
         ("webp-x4", png(4096, 5), "image_too_large", "webp holds 16383 a side"),
         ("upscale-fast-x4", of_frames(MAX_FRAMES + 1), "too_many_frames", "201 frames"),
         ("upscale-fast-x4", png() + bytes(5000), "file_too_large", "5000 are taken"),
+        ("inpaint", png(), "file_too_large", "the mask has 50"),
         ("upscale-fast-x4", png(1, 1000), None, ""),
         ("webp-x4", png(4095, 5), None, ""),
         ("upscale-fast-x4", of_frames(MAX_FRAMES), None, ""),
@@ -65,6 +66,8 @@ def test_an_upload_that_no_worker_would_take_is_rejected_before_anything_is_held
     for number, (preset, data, _, _) in enumerate(sent):
         key = keys.input_key(account, preset, f"{number}.png")
         etag = store.put(key, data, "image/png")
+        if preset == "inpaint":
+            store.put(keys.mask_key(key), png(mode="L") + bytes(5000), "image/png")
         upload = upload_of(key, etag=etag, version_id=None, size=len(data), at=datetime.now(UTC))
         assert upload is not None
         uploads.append(upload)
