@@ -18,6 +18,9 @@ class Warned(StrEnum):
     PROFILE_UNUSABLE = "profile_unusable"
     """The file's colour profile is damaged, or of another colour space, and was left out."""
 
+    DATA_DAMAGED = "data_damaged"
+    """Parts of the file make no sense, and what they showed was guessed."""
+
     METADATA_DAMAGED = "metadata_damaged"
     """The file's metadata could not be read, and was left out."""
 

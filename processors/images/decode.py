@@ -22,6 +22,7 @@ from processors.images.errors import (
 from processors.images.header import read_header
 from processors.images.headers.facts import ImageHeader
 from processors.images.image import Image
+from processors.images.jpeg_damage import stumbles
 from processors.images.limits import DecodeLimits
 from processors.images.loaded import Loaded
 from processors.images.metadata import DamagedMetadata, kept
@@ -31,8 +32,6 @@ from schemas.operations import ImageFormat
 from schemas.warnings import Warned
 
 _SHALLOW = 8
-_LARGE = 4_000_000
-"""Pixels, from which on the 0.3 s that OpenCV takes to be loaded are worth the memory it spares."""
 _NO_ROOM = ("insufficient memory", "bytes failed", "out of memory", "allocate memory")
 _EARLY = ("truncated", "not enough image data", "end of file", "premature")
 
@@ -55,7 +54,7 @@ def decode(data: bytes, limits: DecodeLimits) -> Image:
         frames = counted(data, header, most=limits.frames)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _finished(_read(data, header, limits), header, frames)
+            return _finished(_read(data, header, limits), data, header, frames)
     except ImageRefused:
         raise
     except MemoryError as error:
@@ -81,14 +80,15 @@ def _read(data: bytes, header: ImageHeader, limits: DecodeLimits) -> Loaded:
         return heic_reader.read(data, header)
     if header.format is ImageFormat.BMP and bmp.in_runs(data):
         return opencv_reader.read_runs(data, header)
-    still = header.format is ImageFormat.WEBP and header.frames_hint == 1
-    if still and header.width * header.height > _LARGE:
+    if header.format is ImageFormat.WEBP and header.frames_hint == 1:
         return opencv_reader.read_webp(data, header)
     return pillow_reader.read(data, header, limits)
 
 
-def _finished(loaded: Loaded, header: ImageHeader, frames: int) -> Image:
+def _finished(loaded: Loaded, data: bytes, header: ImageHeader, frames: int) -> Image:
     told = list(loaded.warnings)
+    if header.format is ImageFormat.JPEG and stumbles(data):
+        told.append(Warned.DATA_DAMAGED)
     if max(frames, loaded.frames) > 1:
         told.append(Warned.FIRST_FRAME_ONLY)
     if loaded.depth > _SHALLOW:

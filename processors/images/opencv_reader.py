@@ -8,6 +8,7 @@ two canvases more: of 50 megapixels 0.4 GB.
 import io
 from typing import TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
@@ -30,9 +31,6 @@ def levels_of(data: bytes, header: ImageHeader) -> Levels:
 
     Raises `UnreadableImage` where there are none, or of another size than the header tells.
     """
-    # Imported for the few files that need it: it takes 0.3 s and 20 MB.
-    import cv2  # noqa: PLC0415
-
     cv2.setNumThreads(1)
     levels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if levels is None:

@@ -24,6 +24,7 @@ from processors.images.errors import (
 from processors.images.image import Image
 from processors.images.limits import DecodeLimits
 from schemas.operations import ImageFormat
+from schemas.warnings import Warned
 
 ORIENTATION = 0x0112
 GPS = 0x8825
@@ -279,3 +280,17 @@ def test_a_file_over_the_limit_of_bytes_is_refused() -> None:
 
     with pytest.raises(FileTooLarge):
         decoded(data, file_bytes=len(data) - 1)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_lost_a_sector_is_read_and_that_is_told(*, progressive: bool) -> None:
+    noise = np.random.default_rng(8).integers(0, 256, (200, 200, 3), np.uint8)
+    out = io.BytesIO()
+    Pillow.fromarray(noise).save(out, "JPEG", progressive=progressive)
+    whole = out.getvalue()
+    middle = len(whole) // 2
+
+    lost = whole[:middle] + bytes(512) + whole[middle + 512 :]
+
+    assert decode(whole, DecodeLimits()).warnings == ()
+    assert decode(lost, DecodeLimits()).warnings == (Warned.DATA_DAMAGED,)
