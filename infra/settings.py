@@ -96,7 +96,9 @@ class Settings(BaseSettings):
         " and of their results; one that has more is alone",
     )
     identity_slots: int = Field(32, ge=1, description="identity jobs one worker runs at once")
-    torch_threads: int | None = Field(None, ge=1, description="Threads of torch; all when not set")
+    network_threads: int | None = Field(
+        None, ge=1, description="Threads that networks run on; as many as cores when not set"
+    )
     models_dir: Path | None = Field(
         None, description="The folder of models that the operator supplies"
     )

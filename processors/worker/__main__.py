@@ -78,8 +78,8 @@ def main() -> None:
     metrics.introduce("worker")
     tracing.start(config.traces_endpoint, process="worker")
     require_schema(config.database_url.get_secret_value())
-    if config.torch_threads:
-        torch.set_num_threads(config.torch_threads)
+    if config.network_threads:
+        torch.set_num_threads(config.network_threads)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
