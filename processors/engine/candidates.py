@@ -1,29 +1,26 @@
 """What in a picture could be a scratch, a fold or dust, and what there is to know of each.
 
-Nothing is decided here: a candidate is a connected part that stands out, with some twenty
-measures of it.
+Nothing is decided here: a candidate is a connected part that stands out, with some
+thirty measures of it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from processors.engine.line_filter import DIRECTIONS, Floats, LineMap, line_maps, segment
-
-Marks = npt.NDArray[np.bool_]
+from processors.engine.line_filter import DIRECTIONS, Floats, line_maps
+from processors.engine.line_measures import LineLayer, LineSurroundings, line_measures
+from processors.engine.parts import line_parts, speck_parts
+from processors.engine.speck_measures import SpeckLayer, SpeckSurroundings, speck_measures
 
 _BLOCK = 16
-_GAP = 9
 _TURNS = 4
-_BRIDGED = 0.02
 _LINE_FLOOR, _SPECK_FLOOR = 4.0, 6.0
 _SPECK = 9
 _SPECK_LEVELS = (1.0, 2.0, 4.0)
-_SPECK_SIZES = (3, 120)
-_LONGEST_SPECK = 45
 _NEAR, _AROUND = (61, 61), (201, 201)
 
 
@@ -49,25 +46,36 @@ def line_candidates(
     maps = line_maps(grey)
     strongest = cv2.max(maps[0].strength, maps[1].strength)
     activity = _activity(strongest)
-    measured = _LineSurroundings(
-        activity,
-        _chroma(cv2.blur(pixels, (3, 3))),
-        cv2.blur(grey, (31, 31)),
-        _spread(grey, 31),
-        strongest / (_LINE_FLOOR + 2 * activity) > 1,
+    lined = strongest / (_LINE_FLOOR + 2 * activity) > 1
+    measured = LineSurroundings(
+        grey=grey,
+        soft=cv2.blur(grey, (3, 3)),
+        activity=activity,
+        chroma=_chroma(cv2.blur(pixels, (3, 3))),
+        ground=cv2.blur(grey, (31, 31)),
+        spread=_spread(grey, 31),
+        bend=_bend(grey),
+        lined=lined,
+        near=cv2.blur(lined.astype(np.float32), _NEAR),
     )
     for polarity, lines in enumerate(maps):
         score = lines.strength / (_LINE_FLOOR + 2 * activity)
         weak = score > 1
-        around = cv2.blur(weak.astype(np.float32), _AROUND)
+        layer = LineLayer(
+            measured,
+            lines,
+            score=score,
+            around=cv2.blur(weak.astype(np.float32), _AROUND),
+            shared=(float(weak.mean()), float(lined.mean())),
+        )
         for direction in range(0, DIRECTIONS, 2):
             # Some neighbouring directions: lines bend.
             turned = (lines.direction.astype(np.int16) - direction + 1) % DIRECTIONS
             near = weak & (turned < _TURNS)
-            parts = _line_parts(near, direction, shortest)
+            parts = line_parts(near, direction, shortest)
             if parts is not None:
                 yield Candidates(
-                    _line_measures(parts, lines, score, around, measured, polarity=polarity),
+                    line_measures(parts, layer, polarity=polarity),
                     parts.pixels,
                     parts.owners,
                 )
@@ -80,173 +88,35 @@ def speck_candidates(pixels: npt.NDArray[np.uint8], grey: Floats) -> Iterator[Ca
     closed = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, kernel)
     strongest = cv2.max(grey - opened, closed - grey)
     activity = _activity(strongest)
-    chroma = _chroma(pixels)
-    slope = cv2.magnitude(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1)) / 8
-    dense = cv2.blur((strongest / (_SPECK_FLOOR + 2 * activity) > 1).astype(np.float32), _NEAR)
-    sides = ((grey - opened, opened), (closed - grey, closed))
-    for polarity, (height, ground) in enumerate(sides):
-        score = height / (_SPECK_FLOOR + 2 * activity)
-        spread = _spread(ground, 15)
-        common = score > 1
-        around = cv2.blur(common.astype(np.float32), _AROUND)
-        for level in _SPECK_LEVELS:
-            parts = _speck_parts(score > level)
-            if parts is None:
-                continue
-            mean, peak = parts.mean, parts.highest(height)
-            tone = mean(grey)
-            longer = np.maximum(*parts.sides)
-            rise = mean(height)
-            yield Candidates(
-                np.stack(
-                    [
-                        np.log(peak + 1),
-                        np.log(rise + 1),
-                        np.log(mean(activity) + 2),
-                        np.log(parts.sizes),
-                        parts.sizes / (parts.sides[0] * parts.sides[1]),
-                        np.minimum(*parts.sides) / longer,
-                        np.log(mean(chroma) + 5),
-                        np.log((tone if polarity else 255 - tone) + 8),
-                        np.log(mean(spread) + 1),
-                        np.log((mean(slope) + 1) / (peak + 1)),
-                        mean(dense),
-                        np.full(len(peak), float(polarity)),
-                        np.log((peak + 1) / (mean(spread) + 3)),
-                        np.log(longer),
-                        np.log(mean(around) + 0.003),
-                        np.full(len(peak), np.log(float(common.mean()) + 0.003)),
-                        mean(score),
-                        np.full(len(peak), np.log(level)),
-                        np.log((rise + 1) / (peak + 1)),
-                    ],
-                    axis=1,
-                ),
-                parts.pixels,
-                parts.owners,
-            )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Parts:
-    """Connected parts: which pixels, whose they are, how many, and the box's two sides."""
-
-    pixels: npt.NDArray[np.int64]
-    owners: npt.NDArray[np.int64]
-    sizes: npt.NDArray[np.int64]
-    sides: npt.NDArray[np.float64]
-
-    def mean(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Return the mean of `values`, (H, W), over each part."""
-        total = np.bincount(self.owners, values.reshape(-1)[self.pixels], len(self.sizes))
-        mean: npt.NDArray[np.float64] = total / self.sizes
-        return mean
-
-    def deviation(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Return the standard deviation of `values`, (H, W), over each part."""
-        variance = self.mean(values * values) - self.mean(values) ** 2
-        spread: npt.NDArray[np.float64] = np.sqrt(np.maximum(variance, 0))
-        return spread
-
-    def highest(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Return the largest of `values`, (H, W), in each part; they are 0 or more."""
-        highest = np.zeros(len(self.sizes))
-        np.maximum.at(highest, self.owners, values.reshape(-1)[self.pixels])
-        return highest
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _LineSurroundings:
-    activity: Floats
-    chroma: Floats
-    ground: Floats
-    spread: Floats
-    lined: npt.NDArray[np.bool_]
-
-
-def _line_measures(
-    parts: _Parts,
-    lines: LineMap,
-    score: Floats,
-    around: Floats,
-    place: _LineSurroundings,
-    *,
-    polarity: int,
-) -> npt.NDArray[np.float64]:
-    mean = parts.mean
-    strength, tone = mean(lines.strength), mean(lines.tone)
-    tone_spread, spread = parts.deviation(lines.tone), mean(place.spread)
-    extent = np.hypot(*parts.sides)
-    near = cv2.blur(place.lined.astype(np.float32), _NEAR)
-    shared = float((score > 1).mean()), float(place.lined.mean())
-    return np.stack(
-        [
-            np.log(strength + 1),
-            np.log((mean(lines.asymmetry) + 1) / (strength + 1)),
-            np.log(mean(place.activity) + 2),
-            np.log(extent),
-            np.log(extent / min(score.shape)),
-            parts.sizes / extent,
-            np.log((tone_spread + 2) / (strength + 2)),
-            parts.deviation(lines.strength) / np.maximum(strength, 1),
-            np.log(mean(place.chroma) + 5),
-            np.log(np.maximum(tone if polarity else 255 - tone, 0) + 8),
-            np.log(spread + 3),
-            mean(near),
-            np.log((parts.deviation(place.ground) + 3) / (tone_spread + 3)),
-            np.full(len(strength), float(polarity)),
-            np.log((strength + 1) / (spread + 3)),
-            np.log(mean(around) + 0.01),
-            np.full(len(strength), np.log(shared[0] + 0.01)),
-            np.full(len(strength), np.log(shared[1] + 0.01)),
-            mean(score),
-        ],
-        axis=1,
+    measured = SpeckSurroundings(
+        grey=grey,
+        soft=cv2.blur(grey, (5, 5)),
+        activity=activity,
+        chroma=_chroma(pixels),
+        slope=cv2.magnitude(cv2.Sobel(grey, -1, 1, 0), cv2.Sobel(grey, -1, 0, 1)) / 8,
+        bend=_bend(grey),
+        dense=cv2.blur((strongest / (_SPECK_FLOOR + 2 * activity) > 1).astype(np.float32), _NEAR),
     )
-
-
-def _line_parts(near: npt.NDArray[np.bool_], direction: int, shortest: float) -> _Parts | None:
-    """Return the parts of `near` that are long and thin, gaps along the line being bridged."""
-    if not near.any():
-        return None
-    bridge = (segment(direction, _GAP) > _BRIDGED).astype(np.uint8)
-    joined = cv2.dilate(near.astype(np.uint8), bridge)
-
-    def is_line(sizes: npt.NDArray[np.int64], sides: npt.NDArray[np.float64]) -> Marks:
-        extent = np.hypot(sides[0], sides[1])
-        kept: Marks = (extent >= shortest) & (sizes > 0.5 * extent) & (sizes < 6 * extent)
-        return kept
-
-    return _parts(near, joined, is_line)
-
-
-def _speck_parts(raised: npt.NDArray[np.bool_]) -> _Parts | None:
-    def is_speck(sizes: npt.NDArray[np.int64], sides: npt.NDArray[np.float64]) -> Marks:
-        least, most = _SPECK_SIZES
-        kept: Marks = (sizes >= least) & (sizes <= most) & (sides.max(axis=0) <= _LONGEST_SPECK)
-        return kept
-
-    return _parts(raised, raised.astype(np.uint8), is_speck)
-
-
-def _parts(
-    members: Marks,
-    joined: npt.NDArray[np.uint8],
-    wanted: Callable[[npt.NDArray[np.int64], npt.NDArray[np.float64]], Marks],
-) -> _Parts | None:
-    """Return the `members` in each connected part of `joined` whose size and box are wanted."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    pixels = np.flatnonzero(members)
-    owners = labels.reshape(-1)[pixels]
-    sizes = np.bincount(owners, minlength=count)
-    sides = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].T.astype(np.float64)
-    kept = wanted(sizes, sides) & (sizes > 0)
-    kept[0] = False
-    if not kept.any():
-        return None
-    renamed = np.cumsum(kept) - 1
-    chosen = kept[owners]
-    return _Parts(pixels[chosen], renamed[owners[chosen]], sizes[kept], sides[:, kept])
+    for polarity, ground in enumerate((opened, closed)):
+        height = cv2.absdiff(grey, ground)
+        score = height / (_SPECK_FLOOR + 2 * activity)
+        common = score > 1
+        place = SpeckLayer(
+            measured,
+            height=height,
+            score=score,
+            spread=_spread(ground, 15),
+            around=cv2.blur(common.astype(np.float32), _AROUND),
+            common=float(common.mean()),
+        )
+        for level in _SPECK_LEVELS:
+            parts = speck_parts(score > level)
+            if parts is not None:
+                yield Candidates(
+                    speck_measures(parts, place, level=level, polarity=polarity),
+                    parts.pixels,
+                    parts.owners,
+                )
 
 
 def _activity(strength: Floats) -> Floats:
@@ -263,6 +133,12 @@ def _activity(strength: Floats) -> Floats:
     quartile = cv2.medianBlur(np.percentile(values, 75, axis=2).astype(np.float32), 5)
     activity: Floats = cv2.resize(quartile, (width, height), interpolation=cv2.INTER_LINEAR)
     return activity
+
+
+def _bend(grey: Floats) -> Floats:
+    """Return how sharply tones bend, (H, W): how crisp an edge is."""
+    bend: Floats = np.abs(cv2.Laplacian(grey, cv2.CV_32F))
+    return bend
 
 
 def _chroma(pixels: npt.NDArray[np.uint8]) -> Floats:

@@ -1,68 +1,39 @@
 """Finding scratches, dust and folds in a photograph."""
 
-import functools
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from processors.engine.candidates import Candidates, line_candidates, speck_candidates
+from processors.engine.judge import Judge, judges
 from processors.engine.plan import plan_tiles
 from processors.engine.tiled import Cancelled, Progress, ShouldStop
 
 Marks = npt.NDArray[np.bool_]
 
-SEARCHES: Final = ("lines", "broad-lines", "specks")
 _TILE, _OVERLAP = 1024, 96
 _LARGE = 4_000_000
 _SHORTEST = {"lines": 24.0, "broad-lines": 20.0}
 _LEAST_SIDE = 16
-_CERTAIN, _DOUBTFUL = 3.5, -2.0
+_CERTAIN, _DOUBTFUL = 2.5, -2.0
+_SCRATCHED = 0.008
+_MOST_DOUBT = 1.2
 _MOST_LINED = 0.06
 _MOST_DUSTY = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judge:
-    """Weighs the measures of a candidate: a logistic regression.
+class _Weighed:
+    """What a search at a size (H, W) found, with the odds that each candidate is damage."""
 
-    `weights` are for each measure, less `mean` and over `scale`, then, where there are more, for
-    each product of two of these, and last the constant.
-    """
-
-    mean: npt.NDArray[np.float64]
-    scale: npt.NDArray[np.float64]
-    weights: npt.NDArray[np.float64]
-
-    def odds(self, measures: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the logarithm of the odds that each candidate is damage."""
-        terms = expanded((measures - self.mean) / self.scale, len(self.weights))
-        odds: npt.NDArray[np.float64] = terms @ self.weights
-        return odds
-
-
-def expanded(even: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:
-    """Return the `count` terms that a judge weighs, of measures made even."""
-    terms = [even]
-    if count > even.shape[1] + 1:
-        first, second = np.triu_indices(even.shape[1])
-        terms.append(even[:, first] * even[:, second])
-    return np.concatenate([*terms, np.ones((len(even), 1))], axis=1)
-
-
-@functools.cache
-def judges() -> Mapping[str, Judge]:
-    """Return the judges of each search, fitted by `python -m bench.scratch_fit`."""
-    stored = json.loads(files("processors.engine").joinpath("scratch_mask.json").read_text())
-    return {
-        name: Judge(*(np.array(stored[name][part]) for part in ("mean", "scale", "weights")))
-        for name in SEARCHES
-    }
+    search: str
+    size: tuple[int, int]
+    pixels: npt.NDArray[np.int64]
+    owners: npt.NDArray[np.int64]
+    odds: npt.NDArray[np.float64]
 
 
 def find_damage(
@@ -79,9 +50,10 @@ def find_damage(
     `sensitivity` 0 finds what is certain, 1 what is possible. What is not `shown` is never
     damaged. Lines are sought at full and at half size, specks at full size, in tiles of 1024
     pixels; pictures over 4 megapixels are searched at half their size, too, for their scratches
-    are broader. Where more than 6 % of a tile would be lines, or 2 % specks, they are a pattern,
-    not damage, and are left; less strictly above a sensitivity of 0.5. Raises `Cancelled` before
-    the next tile.
+    are broader. Where little of a tile is likely to be damage at all, lines must be more certain.
+    Where more than 6 % of a tile would be lines, or 2 % specks, they are a pattern, not damage,
+    and are left; less strictly above a sensitivity of 0.5. Raises `Cancelled` before the next
+    tile.
     """
     by = by or judges()
     height, width, _ = pixels.shape
@@ -137,12 +109,17 @@ def _in_tile(pixels: npt.NDArray[np.uint8], sensitivity: float, by: Mapping[str,
     found = np.zeros((height, width), np.bool_)
     if min(height, width) < _LEAST_SIDE:
         return found
+    weighed = [
+        _Weighed(search, size, found_.pixels, found_.owners, by[search].odds(found_.measures))
+        for search, size, found_ in candidates_in(pixels)
+    ]
     needed = _CERTAIN + (_DOUBTFUL - _CERTAIN) * sensitivity
+    doubt = _doubt(weighed, height * width)
     marks: dict[str, Marks] = {}
-    for search, size, candidates in candidates_in(pixels):
-        chosen = by[search].odds(candidates.measures) > needed
-        marked = marks.setdefault(search, np.zeros(size, np.bool_))
-        marked.reshape(-1)[candidates.pixels[chosen[candidates.owners]]] = True
+    for each in weighed:
+        marked = marks.setdefault(each.search, np.zeros(each.size, np.bool_))
+        chosen = each.odds > (needed if each.search == "specks" else needed + doubt)
+        marked.reshape(-1)[each.pixels[chosen[each.owners]]] = True
     more = max(1.0, 1 + 4 * (sensitivity - 0.5))
     for search, marked in marks.items():
         most = _MOST_DUSTY if search == "specks" else _MOST_LINED
@@ -151,6 +128,24 @@ def _in_tile(pixels: npt.NDArray[np.uint8], sensitivity: float, by: Mapping[str,
     # A pixel more: the soft edge of a scratch would be filled from.
     grown = cv2.dilate(found.astype(np.uint8), np.ones((3, 3), np.uint8))
     return np.asarray(grown, np.bool_)
+
+
+def _doubt(weighed: Sequence[_Weighed], area: int) -> float:
+    """Return how much better the odds of lines must be where little speaks for any damage.
+
+    What is probably a scratch, for all that is known of it alone, is more so among others. Where
+    less than 0.8 % of the picture is, a candidate needs better odds, by 1.2 at most.
+    """
+    likely = 0.0
+    for each in weighed:
+        if each.search != "specks":
+            chance = 1 / (1 + np.exp(-each.odds))
+            surplus = np.maximum(0, chance - 0.5) @ np.bincount(
+                each.owners, minlength=len(each.odds)
+            )
+            likely += float(surplus) * area / (each.size[0] * each.size[1])
+    rare = _SCRATCHED / (likely / area + _SCRATCHED / 16)
+    return float(np.clip(0.7 * np.log(rare), 0, _MOST_DOUBT))
 
 
 def _halved(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

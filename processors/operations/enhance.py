@@ -21,13 +21,15 @@ from schemas.warnings import Warned
 Kind = Literal["old-photo", "document", "product", "anime"]
 
 REPAIRS: Final[dict[Kind, tuple[Parameters, ...]]] = {
-    "old-photo": (ScratchesParameters(), RestoreParameters(), ToneParameters()),
+    "old-photo": (ScratchesParameters(sensitivity=0.45), RestoreParameters(), ToneParameters()),
     "document": (RestoreParameters(), ToneParameters()),
     "product": (RestoreParameters(),),
     "anime": (RestoreParameters(model="anime"),),
 }
 """What is done before a picture is enlarged, in this order: what hides the picture is taken away
-before what lies over all of it, and nothing is enlarged that a later step would take away."""
+before what lies over all of it, and nothing is enlarged that a later step would take away.
+
+Nobody looks at the mask of scratches in between: they must be surer than by default."""
 
 _ENLARGED_BY: Final[dict[Kind, Literal["photo", "anime", "photo-light"]]] = {
     "old-photo": "photo",
