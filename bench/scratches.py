@@ -87,7 +87,7 @@ def shares_of(sums: Mapping[str, int]) -> dict[str, float]:
 
 
 def run() -> Iterator[Figure]:
-    """Measure precision and recall at a sensitivity of 0.5; about two minutes on two cores."""
+    """Measure precision and recall at a sensitivity of 0.5; about a minute on one core."""
     shares = shares_of(measure_all([*PHOTOGRAPHS, *DETAILS]))
     for name, share in shares.items():
         case = name if name in {"precision", "recall"} else f"recall of {name}"
