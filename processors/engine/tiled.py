@@ -45,8 +45,8 @@ _TINY: Final = 64
 """Pixels below which a picture is run in fp32: of a single pixel OpenVINO's bf16 makes another
 (25 dB from fp32, SRVGGNetCompact), of two and more it does not."""
 
-_WORTH_GIVING_BACK: Final = 256 * 256
-"""Pixels read at once from which on the memory of a tile is not left with the process."""
+_WORTH_GIVING_BACK: Final = 3 << 28
+"""Bytes from which on the memory of a tile is not kept for the next picture of the same network."""
 
 
 class Cancelled(Exception):  # noqa: N818 (an outcome that was asked for, not an error)
@@ -89,6 +89,7 @@ class Engine:
         self.device = device or choose_device()
         self._memory_bytes = memory_bytes or memory.budget(self.device)
         self._placed: dict[tuple[str, Precision], Placed | Compiled] = {}
+        self._latest: Placed | Compiled | None = None
         self._turns = Turns()
         if self.device.name == "cpu":
             use_no_more_threads_than_cores()
@@ -150,7 +151,8 @@ class Engine:
                 at_once = 1
             elif not work.halve():
                 raise TooLittleMemory(f"{entry.name} does not fit even in its smallest tiles")
-        if work.largest > _WORTH_GIVING_BACK:
+        takes = memory.bytes_per_pixel(entry, replace(self.device, precision=precision))
+        if work.largest * takes > _WORTH_GIVING_BACK:
             with self._turns.taken(beat):
                 self._give_back()
         device = replace(self.device, precision=precision)
@@ -176,7 +178,7 @@ class Engine:
         """Do the steps; False, with nothing done, where they need more memory than there is."""
         with self._turns.taken(beat):
             try:
-                survey = self._survey(network, work, steps, beat)
+                survey = self._survey(network, precision, work, steps, beat)
                 work.paste(steps, *self._run(network, precision, work.cut(steps), survey, beat))
             except (RuntimeError, MemoryError) as error:
                 if not memory.is_out_of_memory(error):
@@ -188,7 +190,12 @@ class Engine:
         return False
 
     def _survey(
-        self, network: LoadedNetwork, work: Work, steps: list[Step], beat: "_Beat"
+        self,
+        network: LoadedNetwork,
+        precision: Precision,
+        work: Work,
+        steps: list[Step],
+        beat: "_Beat",
     ) -> Survey | None:
         """Return what the network has to know of the whole pictures, a row for each step."""
         module = network.module
@@ -199,8 +206,10 @@ class Engine:
                 samples = samples_of(
                     work.picture(step), margin=module.margin, multiple=module.multiple
                 )
-                # In fp32: what is not finite here would be so in every tile, redone or not.
-                placed = self._place(network, Precision.FP32)
+                # Not in fp16: what is not finite here would be so in every tile, redone or not.
+                placed = self._place(
+                    network, Precision.FP32 if precision is Precision.FP16 else precision
+                )
                 with torch.inference_mode():
                     work.surveys[step.picture] = placed.survey(self._given(samples), beat)
         rows = (work.surveys[step.picture] for step in steps)
@@ -247,7 +256,12 @@ class Engine:
         if key not in self._placed:
             make = Compiled if self.device.runtime is Runtime.OPENVINO else Placed
             self._placed[key] = make(network.module, replace(self.device, precision=precision))
-        return self._placed[key]
+        placed = self._placed[key]
+        if self._latest is not placed:
+            # One network's memory at a time is kept: to take it anew costs up to a tenth of a tile.
+            self._give_back()
+            self._latest = placed
+        return placed
 
     def _give_back(self) -> None:
         """Give memory that no network is using back to the system, or to others on the GPU."""

@@ -12,6 +12,10 @@ Survey = tuple[Tensor, ...]
 _SIDE = 128
 _ACROSS = 3
 
+_LOOKED_AT_WHOLE = 640 * 640
+"""Pixels up to which a picture is its own sample: with their margins, the squares that would be
+taken of it are not much less, and what goes through a network at once needs no survey."""
+
 
 @runtime_checkable
 class Surveys(Protocol):
@@ -49,7 +53,7 @@ def samples_of(
 
 def is_its_own_sample(height: int, width: int) -> bool:
     """Tell whether a picture of that size is looked at whole."""
-    return height * width <= (_ACROSS * _SIDE) ** 2
+    return height * width <= _LOOKED_AT_WHOLE
 
 
 def _starts(length: int) -> list[int]:

@@ -11,22 +11,22 @@ from processors.engine.tiled import Engine
 from processors.models.registry import Registry
 
 network = Registry().get("realesr-animevideov3")
-engine = Engine()
 told = []
 
 
-def enlarge(side):
+def enlarge(engine, side):
     pixels = np.full((side, side, 3), 90, np.uint8)
     return engine.enlarge(
         network, pixels, progress=lambda *each: told.append(each), should_stop=lambda: False
     )
 
 
-enlarge(48)
-whole = enlarge(500)
+whole = enlarge(Engine(), 500)
+another = Engine()
+enlarge(another, 48)
 most = psutil.Process().memory_info().vms + 150 * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
-short = enlarge(500)
+short = enlarge(another, 500)
 print(json.dumps({
     "whole": whole.tiles,
     "short": short.tiles,
