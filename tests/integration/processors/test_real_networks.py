@@ -111,13 +111,13 @@ def test_the_engine_s_pixels_equal_ncnn_s(registry: Registry, exact: Engine, nam
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_tiles_equal_the_whole(registry: Registry, exact: Engine, name: str) -> None:
+def test_tiles_equal_the_whole(registry: Registry, engine: Engine, name: str) -> None:
     network = registry.get(name)
     overlap, scale = network.entry.overlap, network.entry.scale
     # Wide enough that the second tile does not see the whole picture.
     pixels = np.ascontiguousarray(data.chelsea()[100:148, 60 : 60 + 4 * overlap])
 
-    whole, tiled = (enlarged(exact, network, pixels, tile) for tile in (1000, overlap))
+    whole, tiled = (enlarged(engine, network, pixels, tile) for tile in (1000, overlap))
 
     assert psnr(whole, tiled, 255) >= 50
     seam = slice((2 * overlap - 4) * scale, (2 * overlap + 4) * scale)
