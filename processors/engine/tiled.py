@@ -21,7 +21,7 @@ from processors.engine.placed import Placed
 from processors.engine.turns import Turns
 from processors.engine.work import Pixels, Step, Work
 from processors.failures import ProcessingFailure
-from processors.models.manifest import NetworkEntry, Precision
+from processors.models.manifest import Precision
 from processors.models.registry import LoadedNetwork
 from processors.models.survey import Survey, Surveys, samples_of
 
@@ -135,9 +135,12 @@ class Engine:
         precision = self.device.precision_of(entry)
         if any(height * width < _TINY for height, width, _ in (each.shape for each in pictures)):
             precision = Precision.FP32
+        device = replace(self.device, precision=precision)
+        takes = memory.bytes_per_pixel(entry, device)
+        area = self._area(takes)
         beat = _Beat(progress, should_stop)
-        work = Work(entry, pictures, tile or self._area(entry, precision), squares=bool(tile))
-        at_once = self._area(entry, precision)
+        work = Work(entry, pictures, tile or area, squares=bool(tile))
+        at_once = area
         if self.device.name == "cpu":
             at_once = _AT_ONCE_ON_CPU if len(pictures) > 1 else 1
         while work.left:
@@ -151,20 +154,17 @@ class Engine:
                 at_once = 1
             elif not work.halve():
                 raise TooLittleMemory(f"{entry.name} does not fit even in its smallest tiles")
-        takes = memory.bytes_per_pixel(entry, replace(self.device, precision=precision))
         if work.largest * takes > _WORTH_GIVING_BACK:
             with self._turns.taken(beat):
                 self._give_back()
-        device = replace(self.device, precision=precision)
         return [
             Enlarged(target, tiles, redone, device)
             for target, tiles, redone in zip(work.targets, work.tiles, work.redone, strict=True)
         ]
 
-    def _area(self, entry: NetworkEntry, precision: Precision) -> int:
+    def _area(self, bytes_per_pixel: int) -> int:
         """Return how many pixels may be read at once."""
-        takes = memory.bytes_per_pixel(entry, replace(self.device, precision=precision))
-        fitting = max(1, self._memory_bytes // takes)
+        fitting = max(1, self._memory_bytes // bytes_per_pixel)
         return min(fitting, _LARGEST_ON_CPU) if self.device.name == "cpu" else fitting
 
     def _fits(
@@ -258,15 +258,17 @@ class Engine:
             self._placed[key] = make(network.module, replace(self.device, precision=precision))
         placed = self._placed[key]
         if self._latest is not placed:
-            # One network's memory at a time is kept: to take it anew costs up to a tenth of a tile.
-            self._give_back()
+            if isinstance(self._latest, Compiled):
+                # Each would keep its own, where torch's networks share one: to take it anew costs
+                # up to a tenth of a tile.
+                self._latest.release()
             self._latest = placed
         return placed
 
     def _give_back(self) -> None:
         """Give memory that no network is using back to the system, or to others on the GPU."""
-        for placed in self._placed.values():
-            placed.release()
+        if self._latest is not None:
+            self._latest.release()
 
 
 @dataclass(slots=True)
