@@ -18,7 +18,7 @@ from processors.engine.device import (
     use_no_more_threads_than_cores,
 )
 from processors.engine.placed import Placed
-from processors.engine.turns import Turns
+from processors.engine.room import Room
 from processors.engine.work import Pixels, Step, Work
 from processors.failures import ProcessingFailure
 from processors.models.manifest import Precision
@@ -90,7 +90,7 @@ class Engine:
         self._memory_bytes = memory_bytes or memory.budget(self.device)
         self._placed: dict[tuple[str, Precision], Placed | Compiled] = {}
         self._latest: Placed | Compiled | None = None
-        self._turns = Turns()
+        self._turns = Room(1)
         if self.device.name == "cpu":
             use_no_more_threads_than_cores()
         else:
@@ -155,7 +155,7 @@ class Engine:
             elif not work.halve():
                 raise TooLittleMemory(f"{entry.name} does not fit even in its smallest tiles")
         if work.largest * takes > _WORTH_GIVING_BACK:
-            with self._turns.taken(beat):
+            with self._turns.taken(1, beat):
                 self._give_back()
         return [
             Enlarged(target, tiles, redone, device)
@@ -176,7 +176,7 @@ class Engine:
         beat: "_Beat",
     ) -> bool:
         """Do the steps; False, with nothing done, where they need more memory than there is."""
-        with self._turns.taken(beat):
+        with self._turns.taken(1, beat):
             try:
                 survey = self._survey(network, precision, work, steps, beat)
                 work.paste(steps, *self._run(network, precision, work.cut(steps), survey, beat))

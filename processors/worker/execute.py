@@ -21,6 +21,7 @@ from infra.stored_objects import (
     StoreUnavailable,
 )
 from processors.content import ContentForbidden
+from processors.engine.room import Room
 from processors.engine.tiled import Cancelled
 from processors.failures import ProcessingFailure
 from processors.images.decoder import Decoder
@@ -31,7 +32,6 @@ from processors.images.provenance import AigcLabel
 from processors.operations import Report, Restorer
 from processors.operations.marking import made_by
 from processors.worker.leases import Lease, Leases
-from processors.worker.room import Room
 from schemas.errors import ErrorCode
 from schemas.events import ModelUsed, StoredResult, WorkReport
 from schemas.operations import (

@@ -3,19 +3,19 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from processors.engine.turns import Turns
+from processors.engine.room import Room
 
 JOBS, TILES = 4, 20
 
 
 def test_one_tile_runs_at_a_time() -> None:
-    turns, out_of_turn = Turns(), threading.Event()
+    turns, out_of_turn = Room(1), threading.Event()
     inside: list[int] = []
     ran: list[int] = []
 
     def run(job: int) -> None:
         for _ in range(TILES):
-            with turns.taken(lambda: None):
+            with turns.taken(1, lambda: None):
                 inside.append(job)
                 ran.append(job)
                 # Long enough for whoever might come in beside it.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from processors.worker.room import Room
+from processors.engine.room import Room
 
 WITHIN_S = 20
 
