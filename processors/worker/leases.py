@@ -55,28 +55,37 @@ class Leases:
         self._time = time
         self._lease_s = lease_s
         self._renewal_s = renewal_s
-        self._held: dict[JobId, Lease] = {}
+        self._held: dict[tuple[JobId, int], Lease] = {}
         self._lock = threading.Lock()
 
     def open(self, job: Job) -> Lease:
-        """Begin to keep the lease of an attempt that was just claimed."""
+        """Begin to keep the lease of an attempt that was just claimed.
+
+        Another attempt of the same job that still runs here was taken away by that.
+        """
         now = self._time.monotonic()
         lease = Lease(job, self._time, renewed_at=now, progress_at=now)
         with self._lock:
-            self._held[job.id] = lease
+            for held in self._held.values():
+                if held.job.id == job.id:
+                    _lose(held)
+            self._held[job.id, job.attempt] = lease
         return lease
 
     def close(self, lease: Lease) -> None:
         """Stop keeping a lease."""
         with self._lock:
-            if self._held.get(lease.job.id) is lease:
-                del self._held[lease.job.id]
+            self._held.pop((lease.job.id, lease.job.attempt), None)
 
     def renew_all(self) -> None:
         """Renew every lease whose job makes progress. An error is not a refusal."""
         now = self._time.monotonic()
         with self._lock:
-            due = [held for held in self._held.values() if now - held.progress_at < STALLED_S]
+            due = [
+                held
+                for held in self._held.values()
+                if not held.lost and now - held.progress_at < STALLED_S
+            ]
         self._renew_these(due)
 
     def stalled(self) -> bool:
@@ -90,7 +99,8 @@ class Leases:
 
         Raises `LeaseLostError`.
         """
-        if self._time.monotonic() - lease.renewed_at > self._lease_s - self._renewal_s:
+        old_news = self._time.monotonic() - lease.renewed_at > self._lease_s - self._renewal_s
+        if old_news and not lease.lost:
             self._renew_these([lease])
         if lease.lost:
             raise LeaseLostError(lease.job.id)
@@ -109,6 +119,11 @@ class Leases:
             if lease.job.id in kept:
                 lease.renewed_at = begun
                 lease.cancel = lease.cancel or kept[lease.job.id]
-            elif not lease.lost:
-                lease.lost = True
-                metrics.LEASE_LOSSES.inc()
+            else:
+                _lose(lease)
+
+
+def _lose(lease: Lease) -> None:
+    if not lease.lost:
+        lease.lost = True
+        metrics.LEASE_LOSSES.inc()

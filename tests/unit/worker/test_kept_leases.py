@@ -129,6 +129,33 @@ def test_the_end_of_an_old_attempt_leaves_the_new_ones_lease_alone(
     assert database.asked == [[(JOB.id, 3)]]
 
 
+def test_an_attempt_whose_job_is_claimed_here_again_is_told_to_stop(
+    leases: Leases, database: Database
+) -> None:
+    old = leases.open(JOB)
+    new = leases.open(replace(JOB, attempt=3))
+    database.running = {JOB.id: False}
+
+    leases.renew_all()
+
+    assert (old.should_stop(), new.should_stop()) == (True, False)
+    assert database.asked == [[(JOB.id, 3)]]
+    with pytest.raises(LeaseLostError):
+        leases.confirm(old)
+
+
+def test_an_attempt_that_hangs_is_told_of_though_its_job_is_claimed_here_again(
+    leases: Leases,
+) -> None:
+    old = leases.open(JOB)
+    old.progress_at -= STALLED_S
+    leases.close(leases.open(replace(JOB, attempt=3)))
+
+    assert leases.stalled()
+    leases.close(old)
+    assert not leases.stalled()
+
+
 def test_a_fresh_lease_is_believed_and_one_that_may_be_old_news_is_asked_for(
     leases: Leases, database: Database
 ) -> None:
