@@ -1,9 +1,8 @@
 """The decoder's process: `python -m processors.images.decode_child`, started by a sandbox."""
 
-import importlib
-
 import numpy as np
 import numpy.typing as npt
+from PIL import Image as Pillow
 
 from processors.images.decode import decode
 from processors.images.errors import ImageRefused
@@ -53,7 +52,6 @@ def _flat(channel: npt.NDArray[np.uint8]) -> memoryview:
 
 
 if __name__ == "__main__":
-    # Pillow imports its plug-ins when it first needs them; that time is not the first picture's.
-    for plugin in ("Avif", "Bmp", "Gif", "Jpeg", "Mpo", "Png", "Tiff", "WebP"):
-        importlib.import_module(f"PIL.{plugin}ImagePlugin")
+    # Pillow imports its plug-ins when it first needs them, when no file can be opened any more.
+    Pillow.init()
     serve(answer)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from processors.sandbox.framing import CPU_FIELD, Buffer, Fields, Message, pack, unpack
-from processors.sandbox.seccomp import refuse_other_processes
+from processors.sandbox.seccomp import refuse_all_but_computing
 
 _FILES = 16
 _MOST_REQUEST = 1 << 30
@@ -54,7 +54,7 @@ def _confine(address_space: int, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (_FILES, _FILES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    refuse_other_processes()
+    refuse_all_but_computing()
 
 
 def _allow_cpu(seconds: int) -> None:

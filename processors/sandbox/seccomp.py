@@ -1,9 +1,9 @@
 """A filter of system calls for a process that only computes.
 
-Refuses, with EPERM, what code that took over a decoder would want: sockets, other programs and
-other processes. Threads of its own stay allowed: libde265 decodes on one, and ends the process
-where it cannot have it. Everything else stays allowed too, so that the filter does not depend on
-what the interpreter or a C library happens to call. See Linux,
+Refuses, with EPERM, what code that took over a decoder would want: files, sockets, other programs
+and other processes. What is open stays open, and threads of its own stay allowed: libde265
+decodes on one, and ends the process where it cannot have it. Everything else stays allowed too, so
+that the filter does not depend on what the interpreter or a C library happens to call. See Linux,
 Documentation/userspace-api/seccomp_filter.
 """
 
@@ -12,6 +12,9 @@ import errno
 import platform
 import struct
 import sys
+from dataclasses import dataclass
+
+from processors.sandbox.refused_calls import REFUSED
 
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
@@ -33,67 +36,24 @@ _FIRST_ARGUMENT_AT = 16
 _CLONE_THREAD = 0x10000
 _X32_CALLS = 0x40000000
 
-_X86_64 = 0xC000003E
-_AARCH64 = 0xC00000B7
 
-# By name, so that the two tables can be compared; numbers from the kernel's unistd headers.
-_CALLS: dict[str, tuple[int, dict[str, int]]] = {
-    "x86_64": (
-        _X86_64,
-        {
-            "socket": 41,
-            "connect": 42,
-            "sendto": 44,
-            "bind": 49,
-            "socketpair": 53,
-            "clone": 56,
-            "fork": 57,
-            "vfork": 58,
-            "execve": 59,
-            "kill": 62,
-            "ptrace": 101,
-            "tkill": 200,
-            "tgkill": 234,
-            "unshare": 272,
-            "perf_event_open": 298,
-            "process_vm_readv": 310,
-            "process_vm_writev": 311,
-            "bpf": 321,
-            "execveat": 322,
-            "io_uring_setup": 425,
-            "pidfd_send_signal": 424,
-            "pidfd_open": 434,
-            "clone3": 435,
-            "pidfd_getfd": 438,
-        },
-    ),
-    "aarch64": (
-        _AARCH64,
-        {
-            "unshare": 97,
-            "ptrace": 117,
-            "kill": 129,
-            "tkill": 130,
-            "tgkill": 131,
-            "socket": 198,
-            "socketpair": 199,
-            "bind": 200,
-            "connect": 203,
-            "sendto": 206,
-            "clone": 220,
-            "execve": 221,
-            "perf_event_open": 241,
-            "process_vm_readv": 270,
-            "process_vm_writev": 271,
-            "bpf": 280,
-            "execveat": 281,
-            "pidfd_send_signal": 424,
-            "io_uring_setup": 425,
-            "pidfd_open": 434,
-            "clone3": 435,
-            "pidfd_getfd": 438,
-        },
-    ),
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """A machine's name to the filter, and the calls that are neither refused nor allowed as such.
+
+    `column` is where its numbers stand in `REFUSED`.
+    """
+
+    architecture: int
+    column: int
+    clone: int
+    clone3: int
+    prlimit64: int
+
+
+_MACHINES = {
+    "x86_64": _Machine(0xC000003E, 0, clone=56, clone3=435, prlimit64=302),
+    "aarch64": _Machine(0xC00000B7, 1, clone=220, clone3=435, prlimit64=261),
 }
 
 
@@ -103,37 +63,41 @@ class _Program(ctypes.Structure):
     _fields_ = (("count", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def refuse_other_processes() -> bool:
+def refuse_all_but_computing() -> bool:
     """Install the filter for this process; tell whether it is in force.
 
-    It is not where the kernel has no seccomp or the machine is neither x86-64 nor 64-bit ARM:
-    then the limits on memory, time and files are what confines.
+    What is needed is imported and opened before. It is not in force where the kernel has no
+    seccomp or the machine is neither x86-64 nor 64-bit ARM: then the limits on memory, time and
+    the size of files are what confines.
     """
-    if sys.platform != "linux" or platform.machine() not in _CALLS:
+    machine = _MACHINES.get(platform.machine())
+    if sys.platform != "linux" or machine is None:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
-    code = _filter(*_CALLS[platform.machine()])
+    code = _filter(machine)
     program = _Program(len(code) // 8, code)
     return not libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0)
 
 
-def _filter(architecture: int, calls: dict[str, int]) -> bytes:
-    refused = sorted(set(calls.values()) - {calls["clone"], calls["clone3"]})
+def _filter(machine: _Machine) -> bytes:
+    numbers = (call[machine.column] for call in REFUSED.values())
+    refused = sorted(number for number in numbers if number is not None)
     count = len(refused)
     return b"".join(
         [
             _instruction(_LOAD, _ARCHITECTURE_AT),
-            _instruction(_JUMP_IF_EQUAL, architecture, 1, 0),
+            _instruction(_JUMP_IF_EQUAL, machine.architecture, 1, 0),
             _instruction(_RETURN, _KILL),
             _instruction(_LOAD, _NUMBER_AT),
             # The x32 calls of x86-64 are the same calls under other numbers.
-            _instruction(_JUMP_IF_AT_LEAST, _X32_CALLS, count + 3, 0),
+            _instruction(_JUMP_IF_AT_LEAST, _X32_CALLS, count + 4, 0),
             # What clone3 is asked for lies in memory, where a filter cannot look; without it,
             # the C library asks clone.
-            _instruction(_JUMP_IF_EQUAL, calls["clone3"], count + 3, 0),
-            _instruction(_JUMP_IF_EQUAL, calls["clone"], count + 3, 0),
+            _instruction(_JUMP_IF_EQUAL, machine.clone3, count + 4, 0),
+            _instruction(_JUMP_IF_EQUAL, machine.clone, count + 4, 0),
+            _instruction(_JUMP_IF_EQUAL, machine.prlimit64, count + 5, 0),
             *(
                 _instruction(_JUMP_IF_EQUAL, number, count - index, 0)
                 for index, number in enumerate(refused)
@@ -142,7 +106,10 @@ def _filter(architecture: int, calls: dict[str, int]) -> bytes:
             _instruction(_RETURN, _REFUSE),
             _instruction(_RETURN, _DENY_THAT_IT_EXISTS),
             _instruction(_LOAD, _FIRST_ARGUMENT_AT),
-            _instruction(_JUMP_IF_ANY_BIT, _CLONE_THREAD, 0, 1),
+            _instruction(_JUMP_IF_ANY_BIT, _CLONE_THREAD, 2, 3),
+            # Limits of its own, which it may only lower, and of no other process.
+            _instruction(_LOAD, _FIRST_ARGUMENT_AT),
+            _instruction(_JUMP_IF_EQUAL, 0, 0, 1),
             _instruction(_RETURN, _ALLOW),
             _instruction(_RETURN, _REFUSE),
         ]
