@@ -1,48 +1,32 @@
 """What a line tells of an error, and what it must not."""
 
 import json
-import logging
-from collections.abc import Iterator
+import subprocess
+import sys
 
-import pytest
-import structlog
-
+PROGRAM = """
 from infra import logs
 
+def refuse(secret):
+    raise ValueError(f"not {len(secret)} letters")
 
-@pytest.fixture
-def _configured(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:  # noqa: ARG001 - logs write to the stream that it puts there
-    """Let logs be as a process has them, and afterwards as they were."""
-    root, libraries = logging.getLogger(), ("kafka", "aiokafka", "faust", "mode", "botocore")
-    named = [logging.getLogger(name) for name in (*libraries, "urllib3")]
-    handlers, level = root.handlers[:], root.level
-    levels = [each.level for each in named]
-    config = structlog.get_config()
-    logs.configure("INFO")
-    yield
-    structlog.configure(**config)
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for each, was in zip(named, levels, strict=True):
-        each.setLevel(was)
+logs.configure("INFO")
+try:
+    refuse("in-" + "hand")
+except ValueError:
+    logs.logger("program").exception("it_failed", job="job_1")
+"""
 
 
-@pytest.mark.usefixtures("_configured")
-def test_an_error_is_logged_with_where_it_was_raised_and_without_what_was_in_hand(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    def refused(secret: str) -> None:
-        raise ValueError(f"not {len(secret)} letters")
+def test_an_error_is_logged_with_where_it_was_raised_and_without_what_was_in_hand() -> None:
+    # In a process of its own: logs are configured once for all of one.
+    ran = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+    )
 
-    try:
-        refused("in-hand")
-    except ValueError:
-        logs.logger("tests.logged_errors").exception("it_failed", job="job_1")
-
-    line = capsys.readouterr().err
-    told = json.loads(line)
+    told = json.loads(ran.stderr)
     (error,) = told["exception"]
     assert (told["event"], told["job"]) == ("it_failed", "job_1")
     assert (error["exc_type"], error["exc_value"]) == ("ValueError", "not 7 letters")
-    assert error["frames"][-1]["name"] == "refused"
-    assert "in-hand" not in line
+    assert error["frames"][-1]["name"] == "refuse"
+    assert "in-hand" not in ran.stderr
