@@ -39,9 +39,6 @@ def answer(message: Message) -> Reply:
             "icc": image.icc is not None,
             "exif": image.exif is not None,
             "warnings": [warning.value for warning in image.warnings],
-            "format": image.source_format.value,
-            "source_width": image.source_size[0],
-            "source_height": image.source_size[1],
         },
         tuple(buffers),
     )

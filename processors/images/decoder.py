@@ -14,11 +14,11 @@ from processors.images.errors import (
     refusal,
 )
 from processors.images.header import read_header
+from processors.images.headers.facts import ImageHeader
 from processors.images.image import Image
 from processors.images.limits import DecodeLimits
 from processors.sandbox.framing import Message
 from processors.sandbox.sandbox import ChildFailed, Sandbox, SandboxLimits
-from schemas.operations import ImageFormat
 from schemas.warnings import Warned
 
 _SECONDS: Final = 3
@@ -28,6 +28,9 @@ _SECONDS_A_PIXEL: Final = 0.06e-6
 CONFINED: Final = SandboxLimits(address_space=1280 << 20, memory=1 << 30, cpu_s=60)
 """Pictures of 50 megapixels take up to 0.95 GB; OpenCV's code, where needed, 0.3 GB of addresses
 more, of which little is ever touched."""
+
+
+_LONGEST_MESSAGE: Final = 500
 
 
 class _Refused(BaseModel):
@@ -45,9 +48,6 @@ class _Decoded(BaseModel):
     icc: bool
     exif: bool
     warnings: list[str]
-    format: str
-    source_width: PositiveInt
-    source_height: PositiveInt
 
 
 class Decoder:
@@ -103,37 +103,44 @@ class Decoder:
             "aspect": limits.aspect,
         }
         try:
-            return _image(
-                self._sandbox.call(fields, [data], should_stop=should_stop, cpu_s=seconds)
-            )
+            reply = self._sandbox.call(fields, [data], should_stop=should_stop, cpu_s=seconds)
+            return received(reply, header)
         except ChildFailed as error:
             raise DecodeLimitReached(f"decoding was stopped: {error}") from error
 
 
-def _image(message: Message) -> Image:
-    """Build the picture from a reply, trusting none of its numbers."""
-    if "code" in message.fields:
-        refused = _Refused.model_validate(message.fields)
-        raise refusal(refused.code, refused.message)
+def received(reply: Message, header: ImageHeader) -> Image:
+    """Build the picture from a child's reply, trusting none of its numbers and no text.
+
+    Raises the refusal that the reply tells, or `ChildFailed` for one that does not add up.
+    """
     try:
-        decoded = _Decoded.model_validate(message.fields)
-        return _assembled(decoded, list(message.buffers))
+        if "code" in reply.fields:
+            refused = _Refused.model_validate(reply.fields)
+            raise refusal(refused.code, _readable(refused.message))
+        decoded = _Decoded.model_validate(reply.fields)
+        return _assembled(decoded, list(reply.buffers), header)
     except (ValidationError, ValueError, LookupError) as error:
         raise ChildFailed("the child sent a picture that does not add up") from error
 
 
-def _assembled(decoded: _Decoded, buffers: list[bytearray]) -> Image:
+def _readable(message: str) -> str:
+    shown = message[:_LONGEST_MESSAGE]
+    return "".join(letter if letter.isprintable() else "?" for letter in shown)
+
+
+def _assembled(decoded: _Decoded, buffers: list[bytearray], header: ImageHeader) -> Image:
     size = (decoded.height, decoded.width)
+    if sorted(size) != sorted((header.height, header.width)) or decoded.channels not in {1, 3}:
+        raise ValueError(f"{size} pixels of {decoded.channels} channels")
     pixels = _array(buffers.pop(0)).reshape(*size, decoded.channels)
-    if decoded.channels not in {1, 3}:
-        raise ValueError(f"{decoded.channels} channels")
     alpha = _array(buffers.pop(0)).reshape(size) if decoded.alpha else None
     return Image(
         pixels=pixels,
         alpha=alpha,
         icc=bytes(buffers.pop(0)) if decoded.icc else None,
-        source_format=ImageFormat(decoded.format),
-        source_size=(decoded.source_width, decoded.source_height),
+        source_format=header.format,
+        source_size=(header.width, header.height),
         exif=bytes(buffers.pop(0)) if decoded.exif else None,
         warnings=tuple(Warned(name) for name in decoded.warnings),
     )
