@@ -20,7 +20,7 @@ except ValueError:
 
 def test_an_error_is_logged_with_where_it_was_raised_and_without_what_was_in_hand() -> None:
     # In a process of its own: logs are configured once for all of one.
-    ran = subprocess.run(
+    ran = subprocess.run(  # noqa: S603 - a fixed program
         [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
     )
 
