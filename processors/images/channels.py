@@ -16,6 +16,7 @@ from schemas.warnings import Warned
 Channels: TypeAlias = tuple[Channel, Channel | None]
 
 _AT_ONCE = 1 << 20
+_SHALLOW, _FULL = 8, 255
 _WHITE_IS_ZERO = 0
 _PHOTOMETRIC = 262
 
@@ -40,6 +41,8 @@ def to_channels(
         case "LAB":
             lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
             return *_separated(_converted(picture, lab)), ()
+        case "L" if depth < _SHALLOW and isinstance(picture.info.get("transparency"), int):
+            return *_with_transparent_level(picture, depth), ()
         case "1" | "L" | "LA" | "La":
             return *_separated(picture, "LA" if picture.has_transparency_data else "L"), ()
         case _:
@@ -63,6 +66,14 @@ def _separated(picture: Pillow.Image, mode: str = "RGB") -> Channels:
         if alpha is not None:
             alpha[top:bottom] = strip[..., -1]
     return pixels, alpha
+
+
+def _with_transparent_level(picture: Pillow.Image, depth: int) -> Channels:
+    """Make a level of a PNG's 2 or 4 bits transparent, which Pillow takes for one of 8 bits."""
+    most = (1 << depth) - 1
+    grey, _ = _separated(picture, "L")
+    transparent = (picture.info["transparency"] & most) * _FULL // most
+    return grey, np.where(grey[..., 0] == transparent, 0, _FULL).astype(np.uint8)
 
 
 def _from_16_bits(picture: Pillow.Image, depth: int) -> Channels:

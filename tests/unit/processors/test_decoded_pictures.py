@@ -139,6 +139,22 @@ def test_16_bit_grey_is_reduced_to_the_nearest_of_8() -> None:
     assert (image.pixels[..., 0] == np.rint(levels / 257)).all()
 
 
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_a_transparent_level_of_few_bits_becomes_alpha(depth: int) -> None:
+    levels = np.arange(16 * 8).reshape(8, 16) % (1 << depth)
+    each = (levels[..., np.newaxis] >> np.arange(depth - 1, -1, -1)) & 1
+    packed = np.packbits(each.astype(np.uint8).reshape(8, -1), axis=1)
+    rows = b"".join(b"\0" + row.tobytes() for row in packed)
+    body = struct.pack(">H", 1)
+    trns = struct.pack(">I", 2) + b"tRNS" + body + struct.pack(">I", zlib.crc32(b"tRNS" + body))
+
+    image = decoded(png((16, 8), depth, 0, rows, extra=trns))
+
+    assert image.alpha is not None
+    assert ((image.alpha == 0) == (levels == 1)).all()
+    assert (image.pixels[..., 0] == levels * 255 // ((1 << depth) - 1)).all()
+
+
 def test_16_bit_grey_with_a_transparent_level_has_alpha() -> None:
     levels = np.arange(240).astype(">u2").reshape(12, 20)
     rows = b"".join(b"\0" + row.tobytes() for row in levels)
