@@ -42,7 +42,7 @@ _AT_ONCE_ON_CPU: Final = 128 * 128
 of 64 x 64 2 to 20 %; past that nothing is gained."""
 
 _TINY: Final = 64
-"""Pixels below which a picture is run in fp32: of a single pixel OpenVINO's bf16 makes another
+"""Pixels read, below which a tile is run in fp32: of a single pixel OpenVINO's bf16 makes another
 (25 dB from fp32, SRVGGNetCompact), of two and more it does not."""
 
 _WORTH_GIVING_BACK: Final = 3 << 28
@@ -132,34 +132,31 @@ class Engine:
         allows, on a CPU only those of small pictures. Raises as `enlarge` does.
         """
         entry = network.entry
-        precision = self.device.precision_of(entry)
-        if any(height * width < _TINY for height, width, _ in (each.shape for each in pictures)):
-            precision = Precision.FP32
-        device = replace(self.device, precision=precision)
-        takes = memory.bytes_per_pixel(entry, device)
-        area = self._area(takes)
+        wanted = replace(self.device, precision=self.device.precision_of(entry))
+        area = self._area(memory.bytes_per_pixel(entry, wanted))
         beat = _Beat(progress, should_stop)
         work = Work(entry, pictures, tile or area, squares=bool(tile))
+        devices = [wanted] * len(pictures)
         at_once = area
         if self.device.name == "cpu":
             at_once = _AT_ONCE_ON_CPU if len(pictures) > 1 else 1
         while work.left:
-            beat.stop_if_asked()
             beat.done, beat.total = work.done, work.done + len(work.left)
             steps = work.next_steps(at_once)
-            if self._fits(network, precision, work, steps, beat):
+            tiny = steps[0].tile.read.area < _TINY
+            device = replace(wanted, precision=Precision.FP32) if tiny else wanted
+            if self._fits(network, device, work, steps, beat):
                 work.finish(len(steps))
+                for step in steps:
+                    devices[step.picture] = device
                 progress(work.done, work.done + len(work.left))
             elif len(steps) > 1:
-                at_once = 1
+                at_once = steps[0].tile.read.area * (len(steps) // 2)
             elif not work.halve():
                 raise TooLittleMemory(f"{entry.name} does not fit even in its smallest tiles")
-        if work.largest * takes > _WORTH_GIVING_BACK:
-            with self._turns.taken(1, beat):
-                self._give_back()
         return [
-            Enlarged(target, tiles, redone, device)
-            for target, tiles, redone in zip(work.targets, work.tiles, work.redone, strict=True)
+            Enlarged(*each)
+            for each in zip(work.targets, work.tiles, work.redone, devices, strict=True)
         ]
 
     def _area(self, bytes_per_pixel: int) -> int:
@@ -170,24 +167,31 @@ class Engine:
     def _fits(
         self,
         network: LoadedNetwork,
-        precision: Precision,
+        device: Device,
         work: Work,
         steps: list[Step],
         beat: "_Beat",
     ) -> bool:
         """Do the steps; False, with nothing done, where they need more memory than there is."""
         with self._turns.taken(1, beat):
+            fits = False
             try:
-                survey = self._survey(network, precision, work, steps, beat)
-                work.paste(steps, *self._run(network, precision, work.cut(steps), survey, beat))
+                beat.stop_if_asked()
+                survey = self._survey(network, device.precision, work, steps, beat)
+                output = self._run(network, device.precision, work.cut(steps), survey, beat)
+                work.paste(steps, *output)
+                fits = True
             except (RuntimeError, MemoryError) as error:
                 if not memory.is_out_of_memory(error):
                     raise
-            else:
-                return True
-            # Not within the except clause: what the error's frames hold is free only here.
-            self._give_back()
-        return False
+            finally:
+                # Here the frames of an error that was caught hold nothing any more; and another
+                # picture does not have to be waited for.
+                takes = work.largest * memory.bytes_per_pixel(network.entry, device)
+                ends = len(steps) == len(work.left)
+                if not fits or (ends and takes > _WORTH_GIVING_BACK):
+                    self._give_back()
+        return fits
 
     def _survey(
         self,

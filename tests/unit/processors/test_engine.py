@@ -59,7 +59,7 @@ class Hungry(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.sated -= 1
-        if self.sated < 0 and x.shape[2] * x.shape[3] > self.area:
+        if self.sated < 0 and x.shape[0] * x.shape[2] * x.shape[3] > self.area:
             self.failed += 1
             torch.empty(1 << 60, dtype=torch.uint8)
         return x * 1.0
@@ -229,6 +229,34 @@ def test_several_pictures_come_back_in_their_order_each_as_if_alone() -> None:
         assert (one.pixels == other.pixels).all()
 
 
+def test_pictures_that_do_not_fit_together_go_through_half_as_many_at_once() -> None:
+    told: list[int] = []
+    pictures = [picture(32, 32) for _ in range(12)]
+
+    enlarged = Engine(REFERENCE).enlarge_many(
+        network(Hungry(area=3 * 32 * 32), scale=1),
+        pictures,
+        progress=lambda done, _total: told.append(done),
+        should_stop=never,
+    )
+
+    assert told == [3, 6, 9, 12]
+    for one, pixels in zip(enlarged, pictures, strict=True):
+        assert (one.pixels == pixels).all()
+
+
+def test_one_tiny_picture_does_not_decide_how_others_are_run() -> None:
+    blur = network(Neighbours(1 / 75), scale=2)
+    pictures = [picture(3, 3), picture(40, 30)]
+    engine = Engine(Device("cpu", Precision.BF16))
+
+    together = engine.enlarge_many(blur, pictures, progress=ignore, should_stop=never)
+
+    assert [one.device.precision for one in together] == [Precision.FP32, Precision.BF16]
+    alone = engine.enlarge(blur, pictures[1], progress=ignore, should_stop=never)
+    assert (together[1].pixels == alone.pixels).all()
+
+
 @pytest.mark.parametrize("precision", [Precision.BF16, Precision.FP16])
 def test_a_network_that_may_not_run_in_half_precision_runs_in_fp32(precision: Precision) -> None:
     loaded = network(Neighbours(1 / 75), scale=2)
@@ -288,6 +316,50 @@ def test_jobs_take_turns_by_the_tile() -> None:
     short.join(timeout=60)
 
     assert ends == ["short", "long"]
+
+
+class Staying(nn.Module):
+    """Leaves pictures as they are, and works on grey ones until it is told to leave off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.works = threading.Event()
+        self.leave_off = threading.Event()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Staying":
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.amin() == x.amax():
+            self.works.set()
+            assert self.leave_off.wait(timeout=30)
+        return x * 1.0
+
+
+def test_a_picture_that_is_done_does_not_wait_for_another_s_tile() -> None:
+    staying = Staying()
+    loaded = network(staying, scale=1)
+    engine = Engine(REFERENCE)
+    # As RRDBNet would take them, both have so much memory that it is given back.
+    pictures = [picture(250, 250), np.full((250, 250, 3), 90, np.uint8)]
+    others = threading.Thread(
+        target=lambda: engine.enlarge(loaded, pictures[1], progress=ignore, should_stop=never)
+    )
+
+    def told(_done: int, _total: int) -> None:
+        others.start()
+        assert staying.works.wait(timeout=30)
+
+    def stop() -> bool:
+        return others.ident is not None
+
+    try:
+        enlarged = engine.enlarge(loaded, pictures[0], progress=told, should_stop=stop)
+    finally:
+        staying.leave_off.set()
+        others.join(timeout=30)
+
+    assert (enlarged.pixels == pictures[0]).all()
 
 
 def test_a_shift_of_colour_is_taken_back_and_detail_is_left() -> None:
