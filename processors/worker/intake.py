@@ -23,7 +23,10 @@ class Wrong:
     error: str
 
 
-Line = Callable[[tuple[Message, WorkDispatched | None]], None]
+InLine = tuple[Message, WorkDispatched | None]
+"""A message and the work that it tells of; none if it was wrong."""
+
+Line = Callable[[InLine], None]
 
 
 class Intake:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from domain.jobs.model import Job
 from infra import metrics, tracing
 from infra.clock import Time
-from infra.dead_letters import DeadLetters
+from infra.dead_letters import DeadLetters, DeadReason
 from infra.kafka import BrokerUnavailableError, Consumer, Message, Producer
 from infra.logs import logger
 from infra.metrics import AttemptOutcome
@@ -18,7 +18,7 @@ from infra.refusals import Gate
 from infra.stored_objects import AccessDenied, StoreUnavailable
 from infra.world import WORLD_ERRORS
 from processors.worker.execute import Executor, Failed, Outcome, Refused, Stopped, Succeeded
-from processors.worker.intake import Intake, MakeGate, Wrong
+from processors.worker.intake import InLine, Intake, MakeGate, Wrong
 from processors.worker.leases import STALLED_S, Lease, LeaseLostError, Leases
 from processors.worker.observed import Observed
 from schemas import events, topics
@@ -81,7 +81,7 @@ class Worker:
         }
         # What cannot be read waits in the line too, as None, so that offsets are committed
         # in order: one behind it must not commit over one before it that still waits.
-        self._waiting: dict[OperationName, deque[tuple[Message, WorkDispatched | None]]] = {
+        self._waiting: dict[OperationName, deque[InLine]] = {
             operation: deque() for operation in slots
         }
         self._running = dict.fromkeys(slots, 0)
@@ -141,16 +141,12 @@ class Worker:
                 for place in range(min(len(waiting), self._free(operation)))
             ]
         if taken:
-            asked = {
-                (work.job_id, work.attempt): message for message, work in taken if work is not None
-            }
-            claimed = self._claim(list(asked)) if asked else []
-            self._observed.claimed(len(asked), claimed)
-            for message, _ in taken:
-                self._waiting[self._operations[message.topic]].popleft()
-            for job in claimed:
-                self._start(job, asked[job.id, job.attempt])
-            self._done += [message for message, _ in taken]
+            try:
+                self._start_these(taken)
+            except ValueError:
+                # One of them is of a newer version; the others must not wait for that one.
+                for one in taken:
+                    self._start_or_bury(one)
         self._commit()
         with self._freed:
             full = {
@@ -159,6 +155,35 @@ class Worker:
                 if len(waiting) >= self._slots[operation] or self._intakes[operation].halted
             }
         self._consumer.hold_back(full)
+
+    def _start_these(self, taken: Sequence[InLine]) -> None:
+        """Claim what stands at the heads of the lines, and start what is this worker's now.
+
+        Raises `ValueError`, with nothing claimed, for a job that cannot be read.
+        """
+        asked = {
+            (work.job_id, work.attempt): message for message, work in taken if work is not None
+        }
+        claimed = self._claim(list(asked)) if asked else []
+        self._observed.claimed(len(asked), claimed)
+        self._take_out(taken)
+        for job in claimed:
+            self._start(job, asked[job.id, job.attempt])
+
+    def _start_or_bury(self, one: InLine) -> None:
+        try:
+            self._start_these([one])
+        except ValueError as error:
+            message, work = one
+            job = work.job_id if work else None
+            told = f"{job} has what this version does not know: {error}"
+            self._bury(message, Wrong(DeadReason.NEWER, told))
+            self._take_out([one])
+
+    def _take_out(self, taken: Sequence[InLine]) -> None:
+        for message, _ in taken:
+            self._waiting[self._operations[message.topic]].popleft()
+            self._done.append(message)
 
     def _commit(self) -> None:
         """Commit what is claimed or refused; what Kafka does not take now, with the next turn."""

@@ -25,6 +25,21 @@ def until_fetched(world: WorkerWorld, running: Running, count: int = 1) -> None:
     running.until(lambda: world.store.inside == count)
 
 
+def letter(world: WorkerWorld, running: Running, part: bytes) -> Message:
+    """Turn the worker until there is a dead letter of identity that has this in it."""
+    dlq = topics.dlq(topics.work(IDENTITY))
+    reader = open_consumer(world.settings, [dlq], group=f"{world.reader}-dlq")
+    world.closing.callback(reader.close)
+    found: list[Message] = []
+
+    def came() -> bool:
+        found.extend(each for each in reader.poll(0.2) if part in each.value)
+        return bool(found)
+
+    running.until(came)
+    return found[0]
+
+
 def test_a_refused_claim_is_skipped_and_its_message_is_done(
     world: WorkerWorld, account: AccountId
 ) -> None:
@@ -69,18 +84,32 @@ def test_garbage_on_a_work_topic_is_kept_with_its_reason_and_the_work_behind_it_
     running.until(lambda: world.jobs.job(job_id).state is JobState.RUNNING)
     running.until(lambda: world.lag() == 0)
 
-    reader = open_consumer(world.settings, [topics.dlq(topic)], group=f"{world.reader}-dlq")
-    world.closing.callback(reader.close)
-    dead: list[Message] = []
-
-    def found() -> bool:
-        dead.extend(each for each in reader.poll(0.2) if each.value == garbage)
-        return bool(dead)
-
-    running.until(found)
-    headers = dict(dead[0].headers)
+    headers = dict(letter(world, running, garbage).headers)
     assert (headers["reason"], headers["topic"]) == (b"unreadable", topic.encode())
     assert headers["error"]
+    assert running.worker.drain(60)
+
+
+def test_a_job_whose_parameters_only_a_newer_version_knows_is_left_to_it_and_holds_up_no_other(
+    world: WorkerWorld, account: AccountId
+) -> None:
+    newer, known = world.upload(account, png()), world.upload(account, png())
+    world.jobs.decide(newer, known)
+    world.jobs.dispatch()
+    world.jobs.conn.execute(
+        "UPDATE jobs SET parameters = %s WHERE id = %s", ('{"sharper": 2}', newer.job_id)
+    )
+    world.relay()
+    running = world.start()
+
+    running.until(lambda: bool(world.reports(known.job_id)))
+    running.until(lambda: world.lag() == 0)
+
+    state = world.jobs.conn.execute("SELECT state FROM jobs WHERE id = %s", (newer.job_id,))
+    assert state.fetchone() == ("dispatched",)
+    headers = dict(letter(world, running, newer.job_id.encode()).headers)
+    assert headers["reason"] == b"newer"
+    assert b"sharper" in headers["error"]
     assert running.worker.drain(60)
 
 
