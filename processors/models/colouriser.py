@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from processors.models.ncnn_weights import WeightsMalformed
 from processors.models.onnx_session import Session
 from processors.models.supplied import SuppliedEntry
 
@@ -31,20 +30,16 @@ class Colouriser:
     def colourise(self, pixels: Pixels) -> Pixels:
         """Return `pixels`, uint8 (H, W, 1 or 3), in colours: (H, W, 3) RGB, as light as before.
 
-        Colours that the picture has are not looked at. Raises `WeightsMalformed` when the
-        network gives another shape than it was given.
+        Colours that the picture has are not looked at. Raises as
+        `Session.run` does.
         """
         height, width, channels = pixels.shape
         grey = pixels if channels == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
         rgb = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
         small = cv2.resize(rgb, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         planes = np.ascontiguousarray(small.transpose(2, 0, 1), np.float32)[np.newaxis]
-        (output,) = self.session.run(None, {"input": planes})
-        if output.shape != planes.shape:
-            raise WeightsMalformed(
-                f"{self.entry.name} gave {output.shape} for a picture of {planes.shape}"
-            )
-        coloured = np.clip(output[0].astype(np.float32).transpose(1, 2, 0) / 255, 0, 1)
+        output = self.session.run({"input": planes}, planes.shape)
+        coloured = np.clip(output[0].transpose(1, 2, 0) / 255, 0, 1)
         hues = cv2.cvtColor(np.ascontiguousarray(coloured), cv2.COLOR_RGB2LAB)[..., 1:]
         laid = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
         laid[..., 1:] = cv2.resize(hues, (width, height), interpolation=cv2.INTER_CUBIC)

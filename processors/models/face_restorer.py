@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from processors.models.ncnn_weights import WeightsMalformed
+from processors.failures import ProcessingFailure
+from processors.models.files import WeightsMalformed
 from processors.models.onnx_session import Session
 from processors.models.supplied import SuppliedEntry
 
@@ -53,8 +54,7 @@ class FaceRestorer:
         """Restore one of the faces that `find` found in `pixels`, uint8 (H, W, 3) RGB, in place.
 
         It is turned and scaled to where the network wants it, and laid back with a soft edge;
-        what is no face stays as it was. Raises `WeightsMalformed` when the network gives another
-        shape than it was given.
+        what is no face stays as it was. Raises as `Session.run` does.
         """
         there, _ = cv2.estimateAffinePartial2D(landmarks, _FFHQ * _SIDE, method=cv2.LMEDS)
         if there is not None:
@@ -78,12 +78,8 @@ class FaceRestorer:
 
     def _run(self, aligned: Pixels) -> Pixels:
         planes = np.ascontiguousarray(aligned.transpose(2, 0, 1), np.float32)[np.newaxis]
-        (output,) = self.session.run(None, {"input": planes / 127.5 - 1})
-        if output.shape != planes.shape:
-            raise WeightsMalformed(
-                f"{self.entry.name} gave {output.shape} for a face of {planes.shape}"
-            )
-        levels = (output[0].astype(np.float32).transpose(1, 2, 0) + 1) * np.float32(127.5)
+        output = self.session.run({"input": planes / 127.5 - 1}, planes.shape)
+        levels = (output[0].transpose(1, 2, 0) + 1) * np.float32(127.5)
         face: Pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         return np.ascontiguousarray(face)
 
@@ -105,14 +101,20 @@ class FaceFinder:
             raise WeightsMalformed(f"the finder of faces is no ONNX file: {error}") from error
 
     def __call__(self, pixels: Pixels) -> list[Landmarks]:
-        """Return the landmarks of each face of `pixels`, uint8 (H, W, 3) RGB."""
+        """Return the landmarks of each face of `pixels`, uint8 (H, W, 3) RGB.
+
+        Raises `ProcessingFailure` when the network cannot be run, or is another than YuNet.
+        """
         height, width, _ = pixels.shape
         shrink = min(1.0, _LONGEST / max(height, width))
         size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
         small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
         with self._lock:
             self._detector.setInputSize(size)
-            _, faces = self._detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+            try:
+                _, faces = self._detector.detect(cv2.cvtColor(small, cv2.COLOR_RGB2BGR))
+            except cv2.error as error:
+                raise ProcessingFailure(f"faces cannot be looked for: {error}") from error
         scale = np.array([width / size[0], height / size[1]], np.float32)
         # A row is the box, the landmarks (x, y), and how sure YuNet is.
         return [row[4:14].reshape(5, 2) * scale for row in (() if faces is None else faces)]

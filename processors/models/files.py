@@ -5,7 +5,8 @@ Knows nothing of torch, so that asking costs no more than reading.
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -38,7 +39,11 @@ class FileMissing(ModelUnavailable):
 
 
 class FileAltered(ModelUnavailable):
-    """A weight file has another content than the manifest's."""
+    """A weight file has another content than the manifest's, or none that can be read."""
+
+
+class WeightsMalformed(ModelUnavailable):
+    """A weight file is not of its format, or belongs to another network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,10 @@ def read_verified(entry: Described, file: WeightFile, models_dir: Path | None) -
     """Return the content of one of the entry's files.
 
     Raises `FileMissing` when it is not there, and `FileAltered` when it has another sha256 than
-    the manifest's; both say how to mend it.
+    the manifest's or cannot be read; both say how to mend it.
     """
-    content = locate(entry, file, models_dir).read_bytes()
+    with _reading(file):
+        content = locate(entry, file, models_dir).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     if digest != file.sha256:
         raise _altered(entry, file, digest)
@@ -101,6 +107,17 @@ def _supplied(entry: Described, file: WeightFile, models_dir: Path | None) -> Pa
     return found
 
 
+@contextmanager
+def _reading(file: WeightFile) -> Iterator[None]:
+    """Turn what the system says of a file that is there into `FileAltered`."""
+    try:
+        yield
+    except OSError as error:
+        raise FileAltered(
+            f"{file.path} cannot be read: {error}; let the user that runs picmend read it"
+        ) from error
+
+
 def _altered(entry: Described, file: WeightFile, digest: str) -> FileAltered:
     mend = (
         f"reinstall {entry.source.distribution} from the locked requirements"
@@ -114,9 +131,10 @@ def _status(entry: Described, models_dir: Path | None) -> ModelStatus:
     path = Path()
     try:
         for file in entry.source.files:
-            path = locate(entry, file, models_dir)
-            with path.open("rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            with _reading(file):
+                path = locate(entry, file, models_dir)
+                with path.open("rb") as opened:
+                    digest = hashlib.file_digest(opened, "sha256").hexdigest()
             if digest != file.sha256:
                 raise _altered(entry, file, digest)
     except FileMissing as missing:

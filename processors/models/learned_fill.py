@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from processors.models.ncnn_weights import WeightsMalformed
 from processors.models.onnx_session import Session
 from processors.models.supplied import Kind, SuppliedEntry
 
@@ -35,8 +34,7 @@ class LearnedInpainter:
 
         Pixels that are no hole come back as they were. What is larger than 512 pixels on a side
         is reduced for the network, and its fill enlarged; what is smaller is continued past its
-        edges by its mirror image. Raises `WeightsMalformed` when the network gives another
-        shape than it was given.
+        edges by its mirror image. Raises as `Session.run` does.
         """
         height, width = holes.shape
         shrink = min(1.0, _SIDE / max(height, width))
@@ -65,12 +63,8 @@ class LearnedInpainter:
                     "image": planes.astype(np.float32) / 255,
                     "mask": mask.astype(np.float32),
                 }
-        (output,) = self.session.run(None, feed)
-        if output.shape != planes.shape:
-            raise WeightsMalformed(
-                f"{self.entry.name} gave {output.shape} for a picture of {planes.shape}"
-            )
-        levels = np.clip(np.rint(output.astype(np.float32)), 0, 255).astype(np.uint8)
+        output = self.session.run(feed, planes.shape)
+        levels = np.clip(np.rint(output), 0, 255).astype(np.uint8)
         return np.ascontiguousarray(levels[0].transpose(1, 2, 0))
 
 

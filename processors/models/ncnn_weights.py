@@ -9,14 +9,13 @@ docs/developer-guide/param-and-model-file-structure.md.
 """
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from processors.failures import ModelUnavailable
+from processors.models.files import WeightsMalformed
 
 _PARAM_MAGIC = "7767517"
 _TAG_FP16 = 0x01306B47
@@ -45,22 +44,19 @@ _DENSE_WEIGHT_COUNT = 2
 _SCALED_BY_A_LAYER = -233
 
 
-class WeightsMalformed(ModelUnavailable):
-    """A weight file is not what ncnn writes, or belongs to another network."""
-
-    code: ClassVar = ModelUnavailable.code
-
-
 def load_ncnn(network: nn.Module, param: str, weights: bytes) -> None:
     """Fill `network` in place with the weights of an ncnn model.
 
     Layers are matched by order: ncnn stores them in the order in which they run, which for the
     networks here is the order of their state dict. Raises `WeightsMalformed` when a tensor has
-    another shape than the network's, when tensors are left over on either side, or when the
-    file is not consumed to its last byte.
+    another shape than the network's, when tensors are left over on either side, when the file
+    is not consumed to its last byte, or when the .param file is not what ncnn writes.
     """
     expected = network.state_dict()
-    found = list(_tensors(param, weights))
+    try:
+        found = list(_tensors(param, weights))
+    except (KeyError, ValueError, ZeroDivisionError) as error:
+        raise WeightsMalformed(f"the .param file is not what ncnn writes: {error!r}") from error
     if len(found) != len(expected):
         raise WeightsMalformed(
             f"the file holds {len(found)} tensors, the network has {len(expected)}"

@@ -1,39 +1,62 @@
 """ONNX files, run by onnxruntime where that is installed."""
 
-from typing import Protocol, cast
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from processors.failures import ModelUnavailable
-from processors.models.ncnn_weights import WeightsMalformed
+from processors.failures import ModelUnavailable, ProcessingFailure
+from processors.models.files import WeightsMalformed
 
 
-class Session(Protocol):
-    """What is used of `onnxruntime.InferenceSession`."""
+class Session:
+    """The network of an ONNX file on the CPU. Safe to share between threads.
+
+    It has as many threads as torch. Raises `ModelUnavailable` where onnxruntime is not
+    installed, and `WeightsMalformed` when `content` is no network that it can run.
+    """
+
+    def __init__(self, name: str, content: bytes) -> None:
+        try:
+            # Optional, and slow to import: only who has supplied a file pays for it.
+            import onnxruntime  # noqa: PLC0415
+        except ImportError as error:
+            raise ModelUnavailable(
+                f"{name} needs onnxruntime; run `pip install picmend[supplied]`"
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        self._name = name
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        # Every error of onnxruntime derives from nothing narrower.
+        except Exception as error:
+            raise WeightsMalformed(f"{name} is no ONNX file that can be run: {error}") from error
 
     def run(
-        self, output_names: list[str] | None, input_feed: dict[str, npt.NDArray[np.generic]]
-    ) -> list[npt.NDArray[np.generic]]:
-        """Return the outputs for these inputs."""
+        self, feed: Mapping[str, npt.NDArray[np.generic]], shape: tuple[int, ...]
+    ) -> npt.NDArray[np.float32]:
+        """Return the network's one output, of that shape, for these inputs.
 
-
-def open_session(name: str, content: bytes) -> Session:
-    """Return a session on the CPU for the ONNX file with that content.
-
-    Raises `ModelUnavailable` where onnxruntime is not installed, and `WeightsMalformed` when
-    the content is no network that it can run.
-    """
-    try:
-        # Optional, and slow to import: only who has supplied a file pays for it.
-        import onnxruntime  # noqa: PLC0415
-    except ImportError as error:
-        raise ModelUnavailable(
-            f"{name} needs onnxruntime; run `pip install picmend[supplied]`"
-        ) from error
-    try:
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    # Every error of onnxruntime derives from nothing narrower.
-    except Exception as error:
-        raise WeightsMalformed(f"{name} is no ONNX file that can be run: {error}") from error
-    return cast("Session", session)
+        Raises `WeightsMalformed` when it takes other inputs, or gives something else, and
+        `ProcessingFailure` when it cannot be run or its output is not finite.
+        """
+        wanted = {each.name for each in self._session.get_inputs()}
+        if wanted != feed.keys():
+            raise WeightsMalformed(f"{self._name} takes {wanted}, not {set(feed)}")
+        try:
+            outputs = self._session.run(None, dict(feed))
+        # As above.
+        except Exception as error:
+            raise ProcessingFailure(f"{self._name} could not be run: {error}") from error
+        if [np.shape(each) for each in outputs] != [shape]:
+            raise WeightsMalformed(
+                f"{self._name} gave {[np.shape(each) for each in outputs]} where {shape} is wanted"
+            )
+        output: npt.NDArray[np.float32] = outputs[0].astype(np.float32)
+        if not np.isfinite(output).all():
+            raise ProcessingFailure(f"{self._name} gave values that are not finite")
+        return output

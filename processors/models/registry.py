@@ -15,7 +15,7 @@ from processors.models.files import FileMissing, ModelStatus, read_verified, sta
 from processors.models.learned_fill import LearnedInpainter
 from processors.models.manifest import NETWORKS
 from processors.models.ncnn_weights import load_ncnn
-from processors.models.onnx_session import Session, open_session
+from processors.models.onnx_session import Session
 from processors.models.rrdbnet import RRDBNet
 from processors.models.srvgg import SRVGGNetCompact
 from processors.models.supplied import SUPPLIED, Kind, SuppliedEntry
@@ -103,7 +103,7 @@ class Registry:
                 try:
                     if entry.name not in self._sessions:
                         content = read_verified(entry, entry.source.weights, self._models_dir)
-                        self._sessions[entry.name] = open_session(entry.name, content)
+                        self._sessions[entry.name] = Session(entry.name, content)
                     return entry, self._sessions[entry.name]
                 except FileMissing as error:
                     missing.append(str(error))
@@ -133,7 +133,7 @@ class Registry:
         match entry.source:
             case NcnnModel(param=param):
                 layers = read_verified(entry, param, self._models_dir)
-                load_ncnn(module, layers.decode("ascii"), weights)
+                load_ncnn(module, layers.decode("ascii", "replace"), weights)
             case SuppliedFile():
                 load_archive(module, weights)
         return LoadedNetwork(entry, module.eval().requires_grad_(requires_grad=False))

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from processors.models.ncnn_weights import WeightsMalformed, load_ncnn
+from processors.models.files import WeightsMalformed
+from processors.models.ncnn_weights import load_ncnn
 
 PARAM = """7767517
 4 4
@@ -84,6 +85,15 @@ InnerProduct  dense 1 1 b c 0=2 1=1 2=4
 def test_a_file_that_is_not_consumed_exactly_is_refused(content: bytes, reason: str) -> None:
     with pytest.raises(WeightsMalformed, match=reason):
         load_ncnn(network(), PARAM, content)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [("1=1 4=0", "4=0"), ("0=2 1=1", "0=0 1=1"), ("6=6 9=2", "6=6 9=2=2"), ("data a 0=2", "")],
+)
+def test_layers_that_are_not_as_ncnn_writes_them_are_refused(written: str, instead: str) -> None:
+    with pytest.raises(WeightsMalformed, match="not what ncnn writes"):
+        load_ncnn(network(), PARAM.replace(written, instead), weights())
 
 
 def test_weights_of_another_network_are_refused() -> None:

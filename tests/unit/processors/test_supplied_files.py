@@ -8,15 +8,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import psutil
 import pytest
+import torch
 from onnx import TensorProto, helper
 
-from processors.failures import ModelUnavailable
+from processors.failures import ModelUnavailable, ProcessingFailure
 from processors.models.entries import SuppliedFile, WeightFile
 from processors.models.face_restorer import FaceFinder, FaceRestorer
+from processors.models.files import FileAltered, WeightsMalformed
 from processors.models.learned_fill import LearnedInpainter
-from processors.models.ncnn_weights import WeightsMalformed
-from processors.models.onnx_session import open_session
+from processors.models.onnx_session import Session
 from processors.models.registry import Registry
 from processors.models.supplied import SUPPLIED, Kind, SuppliedEntry
 
@@ -124,6 +126,40 @@ def test_a_network_of_another_shape_is_refused(tmp_path: Path) -> None:
         inpainter(LAMA, shrinking, tmp_path).fill(pixels, holes)
 
 
+def test_a_network_that_wants_other_inputs_is_refused_by_their_names(tmp_path: Path) -> None:
+    pixels, holes = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.bool_)
+
+    with pytest.raises(WeightsMalformed, match=r"takes \{'input'\}"):
+        inpainter(LAMA, deoldify(), tmp_path).fill(pixels, holes)
+
+
+def test_a_network_that_cannot_be_run_or_fills_with_nan_fails_the_picture(tmp_path: Path) -> None:
+    pixels, holes = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.bool_)
+    without_end = [
+        helper.make_node("Log", ["value0"], ["nan"]),
+        helper.make_node("Add", ["image", "nan"], ["output"]),
+    ]
+
+    with pytest.raises(ProcessingFailure, match="could not be run"):
+        inpainter(LAMA, migan(), tmp_path).fill(pixels, holes)
+    with pytest.raises(ProcessingFailure, match="not finite"):
+        inpainter(LAMA, saved(without_end, TensorProto.FLOAT, "output", -1), tmp_path).fill(
+            pixels, holes
+        )
+
+
+def test_a_network_has_as_many_threads_as_torch() -> None:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        before = psutil.Process().num_threads()
+        session = Session(LAMA.name, lama())
+        assert psutil.Process().num_threads() == before
+        del session
+    finally:
+        torch.set_num_threads(threads)
+
+
 def deoldify(tint: tuple[float, float, float] = (1.2, 0.9, 0.9)) -> bytes:
     """DeOldify, or GFPGAN, as it is fed: everything times `tint`, by default redder."""
     shape = ["N", 3, "H", "W"]
@@ -158,7 +194,7 @@ def test_a_supplied_network_colours_and_leaves_lightness_alone(
 def test_a_supplied_network_restores_faces_and_nothing_else(tmp_path: Path) -> None:
     brightening = deoldify(tint=(0.5, 0.5, 0.5))  # -1..1 towards the middle: paler
     entry = supplied(GFPGAN, brightening, tmp_path)
-    session = open_session(entry.name, brightening)
+    session = Session(entry.name, brightening)
     eyes_nose_mouth = np.array([[80, 90], [110, 90], [95, 108], [82, 121], [108, 121]], np.float32)
     pixels = np.full((200, 300, 3), 20, np.uint8)
 
@@ -180,6 +216,11 @@ def test_faces_need_both_files_and_name_the_one_that_is_missing(tmp_path: Path) 
 def test_a_finder_of_faces_that_is_no_network_is_refused() -> None:
     with pytest.raises(WeightsMalformed, match="finder of faces"):
         FaceFinder(b"no network at all")
+
+
+def test_a_finder_of_faces_that_is_another_network_fails_the_picture() -> None:
+    with pytest.raises(ProcessingFailure, match="looked for"):
+        FaceFinder(deoldify())(np.zeros((100, 100, 3), np.uint8))
 
 
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
@@ -208,6 +249,18 @@ def test_another_file_of_that_name_is_refused_with_both_digests(tmp_path: Path) 
 
     assert entry.sha256 in str(altered.value)
     assert hashlib.sha256(b"another").hexdigest() in str(altered.value)
+    assert [status.state for status in registry.statuses()] == ["altered"]
+
+
+def test_a_file_that_cannot_be_read_is_no_missing_one(tmp_path: Path) -> None:
+    entry = supplied(LAMA, lama(), tmp_path)
+    (tmp_path / "net.onnx").unlink()
+    # Nobody, root neither, can read this from its beginning.
+    (tmp_path / "net.onnx").symlink_to("/proc/self/mem")
+    registry = Registry((), tmp_path, (entry,))
+
+    with pytest.raises(FileAltered, match="cannot be read"):
+        registry.inpainter()
     assert [status.state for status in registry.statuses()] == ["altered"]
 
 

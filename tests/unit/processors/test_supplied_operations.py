@@ -10,7 +10,7 @@ from processors.engine.tiled import Cancelled
 from processors.failures import ModelUnavailable
 from processors.images.image import Image
 from processors.models.face_restorer import FaceRestorer, Landmarks
-from processors.models.onnx_session import open_session
+from processors.models.onnx_session import Session
 from processors.models.registry import Registry
 from processors.operations import Restored, Restorer
 from processors.operations.result import Used
@@ -85,7 +85,7 @@ class Finding(Registry):
 
     @override
     def face_restorer(self) -> FaceRestorer:
-        session = open_session(self.entry.name, deoldify(tint=(0.5, 0.5, 0.5)))
+        session = Session(self.entry.name, deoldify(tint=(0.5, 0.5, 0.5)))
         return FaceRestorer(self.entry, session, lambda _: self.faces)
 
 

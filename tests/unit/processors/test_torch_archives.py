@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from processors.engine.device import REFERENCE
 from processors.engine.tiled import Engine
 from processors.models.entries import Architecture, NetworkEntry, SuppliedFile, WeightFile
+from processors.models.files import WeightsMalformed
 from processors.models.manifest import NETWORKS
-from processors.models.ncnn_weights import WeightsMalformed
 from processors.models.registry import Registry
 from processors.models.rrdbnet import RRDBNet
 from processors.models.srvgg import SRVGGNetCompact
@@ -105,8 +105,22 @@ def hostile_zip() -> bytes:
         saved({"params": 7}),
         saved({"params": {"conv_first.weight": 7}}),
         saved({"params": {}})[:-40],
+        saved({"a": torch.zeros(1)}).replace(b"OrderedDict", b"Ordered\x86ict"),
+        saved({name: value.to("meta") for name, value in RRDBNet(blocks=6).state_dict().items()}),
     ],
-    ids=["pickle", "zip", "empty", "text", "none", "list", "number", "value", "truncated"],
+    ids=[
+        "pickle",
+        "zip",
+        "empty",
+        "text",
+        "none",
+        "list",
+        "number",
+        "value",
+        "truncated",
+        "altered",
+        "no values",
+    ],
 )
 def test_what_is_no_archive_of_weights_is_refused(tmp_path: Path, content: bytes) -> None:
     entry = entry_of(content, Architecture.RRDB_6, tmp_path)
