@@ -21,6 +21,7 @@ from processors.images.errors import (
 )
 from processors.images.header import read_header
 from processors.images.headers.facts import ImageHeader
+from processors.images.heard import heard
 from processors.images.image import Image
 from processors.images.jpeg_damage import stumbles
 from processors.images.limits import DecodeLimits
@@ -54,7 +55,10 @@ def decode(data: bytes, limits: DecodeLimits) -> Image:
         frames = counted(data, header, most=limits.frames)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _finished(_read(data, header, limits), data, header, frames)
+            loaded, complained = heard(lambda: _read(data, header, limits))
+            if header.format is ImageFormat.JPEG:
+                complained = stumbles(data)
+            return _finished(loaded, header, frames, damaged=complained)
     except ImageRefused:
         raise
     except MemoryError as error:
@@ -85,9 +89,9 @@ def _read(data: bytes, header: ImageHeader, limits: DecodeLimits) -> Loaded:
     return pillow_reader.read(data, header, limits)
 
 
-def _finished(loaded: Loaded, data: bytes, header: ImageHeader, frames: int) -> Image:
+def _finished(loaded: Loaded, header: ImageHeader, frames: int, *, damaged: bool) -> Image:
     told = list(loaded.warnings)
-    if header.format is ImageFormat.JPEG and stumbles(data):
+    if damaged:
         told.append(Warned.DATA_DAMAGED)
     if max(frames, loaded.frames) > 1:
         told.append(Warned.FIRST_FRAME_ONLY)

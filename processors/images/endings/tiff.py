@@ -1,4 +1,7 @@
-"""Whether all strips and tiles of a TIFF's pages are there: Adobe's specification, section 8."""
+"""Whether all strips and tiles of a TIFF's pages are there.
+
+Adobe's specification, revision 6.0, sections 8 and 15.
+"""
 
 from typing import Final
 
@@ -9,6 +12,9 @@ from processors.images.headers.window import Held
 
 _COMPRESSION: Final = 259
 _PLACES: Final = ((273, 279), (324, 325))
+_WIDTH, _HEIGHT, _SAMPLES, _ROWS, _PLANES = 256, 257, 277, 278, 284
+_TILES, _TILE_WIDTH, _TILE_HEIGHT = 324, 322, 323
+_APART: Final = 2
 _MOST_PARTS: Final = 200_000
 _JPEG: Final = 7
 _NEEDED: Final = (258, 273, 279, 320, 324, 325, 347)
@@ -47,6 +53,8 @@ def _check_parts(held: Held, data: bytes, fields: dict[int, Entry], order: ByteO
     for starts, lengths in _PLACES:
         if starts not in fields or lengths not in fields:
             continue
+        if fields[starts].count < (needed := _parts(held, fields, order, tiled=starts == _TILES)):
+            raise TruncatedImage(f"{fields[starts].count} parts of the TIFF's {needed} are there")
         if fields[starts].count > _MOST_PARTS:
             raise UnreadableImage(f"a TIFF page in {fields[starts].count} parts")
         parts = zip(
@@ -59,3 +67,19 @@ def _check_parts(held: Held, data: bytes, fields: dict[int, Entry], order: ByteO
                 raise TruncatedImage(f"a part of the TIFF would end at byte {start + length}")
             if in_jpeg and not jpeg.ends(data[start : start + length]):
                 raise TruncatedImage(f"the part of the TIFF at byte {start} has no end")
+
+
+def _parts(held: Held, fields: dict[int, Entry], order: ByteOrder, *, tiled: bool) -> int:
+    """Return of how many strips or tiles a page is made; decoders leave those missing black."""
+
+    def one(tag: int, default: int) -> int:
+        found = numbers(held, fields[tag], order, most=1) if tag in fields else []
+        return found[0] if found else default
+
+    width, height = one(_WIDTH, 0), one(_HEIGHT, 0)
+    across = one(_TILE_WIDTH, 0) if tiled else width
+    down = one(_TILE_HEIGHT, 0) if tiled else min(height, one(_ROWS, height))
+    if not across or not down:
+        raise UnreadableImage("a TIFF page in parts of no size")
+    planes = one(_SAMPLES, 1) if one(_PLANES, 1) == _APART else 1
+    return -(-width // across) * -(-height // down) * planes
