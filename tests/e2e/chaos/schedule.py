@@ -70,7 +70,10 @@ class Strike:
 
 
 def brief(seed: int, jobs: int) -> tuple[Strike, ...]:
-    """Return a schedule of some two and a half minutes, in which every kind of fault occurs."""
+    """Return a schedule of some two minutes, in which every kind of fault occurs.
+
+    No freeze is long enough for the frozen process to be replaced: tests of their own are about that.
+    """
     choice = Random(seed)
     watched, other = choice.sample(("streams", "worker"), 2)
     measured = [
@@ -78,7 +81,7 @@ def brief(seed: int, jobs: int) -> tuple[Strike, ...]:
         Fault(Kind.KILL, "worker"),
         Fault(Kind.AWAY, "kafka", AWAY_S),
         Fault(Kind.AWAY, "postgres", AWAY_S),
-        Fault(Kind.FREEZE, watched, choice.choice(FREEZES_S)),
+        Fault(Kind.FREEZE, watched, FREEZES_S[0]),
     ]
     others = [
         Fault(Kind.KILL, "api"),
