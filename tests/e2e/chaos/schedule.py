@@ -72,7 +72,7 @@ class Strike:
 def brief(seed: int, jobs: int) -> tuple[Strike, ...]:
     """Return a schedule of some two minutes, in which every kind of fault occurs.
 
-    No freeze is long enough for the frozen process to be replaced: tests of their own are about that.
+    No freeze is so long that the frozen process is replaced: other tests are about that.
     """
     choice = Random(seed)
     watched, other = choice.sample(("streams", "worker"), 2)
