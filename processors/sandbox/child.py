@@ -42,10 +42,11 @@ def serve(answer: Callable[[Message], Reply]) -> None:
             message = unpack(lambda view: _read_exactly(requests, view), most=_MOST_REQUEST)
         except EOFError:
             return
-        _allow_cpu(min(cpu_s, int(str(message.fields.pop(CPU_FIELD, cpu_s)))))
+        _allow_cpu(min(cpu_s, float(str(message.fields.pop(CPU_FIELD, cpu_s)))))
         signal.setitimer(signal.ITIMER_REAL, wall_s)
         _send(replies, answer(message))
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _confine(address_space: int, memory: int) -> None:
@@ -57,11 +58,16 @@ def _confine(address_space: int, memory: int) -> None:
     refuse_all_but_computing()
 
 
-def _allow_cpu(seconds: int) -> None:
-    """Move the limit to `seconds` from now; the kernel counts CPU time per process."""
+def _allow_cpu(seconds: float) -> None:
+    """End the process after `seconds` more of CPU, of all its threads.
+
+    The limit beside the timer is of whole seconds, of the process's whole life, and later; but it
+    holds where a timer is taken away.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = int(used.ru_utime + used.ru_stime) + 1 + seconds
+    soft = int(used.ru_utime + used.ru_stime + seconds) + 2
     if hard != resource.RLIM_INFINITY:
         soft = min(soft, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))

@@ -88,7 +88,7 @@ class Sandbox:
         buffers: Sequence[Buffer] = (),
         *,
         should_stop: Callable[[], bool] = lambda: False,
-        cpu_s: int | None = None,
+        cpu_s: float | None = None,
     ) -> Message:
         """Return the child's reply. `cpu_s` is this request's CPU time, if less than the limit.
 
