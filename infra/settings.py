@@ -99,9 +99,7 @@ class Settings(BaseSettings):
     network_threads: int | None = Field(
         None, ge=1, description="Threads that networks run on; as many as cores when not set"
     )
-    models_dir: Path | None = Field(
-        None, description="The folder of models that the operator supplies"
-    )
+    models: Path | None = Field(None, description="The folder of models that the operator supplies")
     aigc_producer: str | None = Field(
         None,
         max_length=200,

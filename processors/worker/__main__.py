@@ -121,7 +121,7 @@ def run(
     monitor.watch_halts(halts)
     with (
         Decoder(DecodeLimits(file_bytes=config.max_image_bytes)) as decoder,
-        Restorer(Registry(models_dir=config.models_dir)) as restorer,
+        Restorer(Registry(models_dir=config.models)) as restorer,
     ):
         decoder.warm()
         executor = Executor(
