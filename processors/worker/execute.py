@@ -23,7 +23,7 @@ from infra.stored_objects import (
 from processors.content import ContentForbidden
 from processors.engine.room import Room
 from processors.engine.tiled import Cancelled
-from processors.failures import ProcessingFailure
+from processors.failures import ModelUnavailable, ProcessingFailure
 from processors.images.decoder import Decoder
 from processors.images.encode import EXTENSIONS, MEDIA_TYPES, encode
 from processors.images.errors import DecodeLimitReached
@@ -155,6 +155,9 @@ class Executor:
         except ContentForbidden as error:
             return Refused(error.category)
         except ProcessingFailure as error:
+            if isinstance(error, ModelUnavailable):
+                # Every job that wants it fails so, and only an operator can mend it.
+                _log.error("model_unavailable", job=lease.job.id, error=str(error))
             return Failed(error.code, str(error)[:_DETAIL])
         except MemoryError:
             return Failed(

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from domain.jobs.model import Job
 from infra.clock import SystemClock
@@ -16,7 +18,7 @@ from processors.worker.execute import Executor, Failed, Stopped, Succeeded
 from processors.worker.leases import Lease, LeaseLostError, Leases
 from schemas.errors import ErrorCode
 from schemas.ids import JobId
-from schemas.operations import UpscaleParameters
+from schemas.operations import FacesParameters, ImageFormat, UpscaleParameters
 from tests.unit.domain.samples import JOB
 from tests.unit.worker.work_fakes import MemoryStore
 
@@ -34,6 +36,19 @@ class StoppedDecoder(Decoder):
     def decode(self, data: bytes, *, should_stop: Callable[[], bool] = lambda: False) -> Image:  # noqa: ARG002 - as in `Decoder`
         self._meanwhile()
         raise DecodeLimitReached("decoding was stopped: the child was stopped")
+
+
+class ReadyDecoder(Decoder):
+    """A decoder that has the picture already."""
+
+    def decode(self, data: bytes, *, should_stop: Callable[[], bool] = lambda: False) -> Image:  # noqa: ARG002 - as in `Decoder`
+        return Image(
+            pixels=np.zeros((30, 40, 3), np.uint8),
+            alpha=None,
+            icc=None,
+            source_format=ImageFormat.JPEG,
+            source_size=(40, 30),
+        )
 
 
 @dataclass
@@ -202,3 +217,19 @@ def test_a_job_that_lacks_parameters_or_header_is_a_defect_and_said_so(attempt: 
     for broken in (replace(JOB, parameters=None), replace(JOB, header=None)):
         with pytest.raises(ValueError, match=JOB.id):
             attempt.run(attempt.open(broken))
+
+
+def test_a_model_that_is_missing_fails_the_job_and_is_told_to_whoever_reads_the_log(
+    attempt: Attempt,
+) -> None:
+    attempt.decoder = ReadyDecoder()
+    faces = replace(JOB, parameters=FacesParameters())
+
+    with capture_logs() as log:
+        outcome = attempt.run(attempt.open(faces))
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code is ErrorCode.MODEL_UNAVAILABLE
+    (told,) = log
+    assert (told["event"], told["log_level"], told["job"]) == ("model_unavailable", "error", JOB.id)
+    assert "sha256" in told["error"]
