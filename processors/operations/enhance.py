@@ -106,8 +106,9 @@ def _together(steps: Sequence[Parameters], reports: Sequence[Report]) -> Report:
         for warned in report.warnings
         if idle or warned is not Warned.NOTHING_FOUND
     }
-    # On a device, in a precision: those of the network that did most.
-    busiest = max(reports, key=lambda report: report.tiles)
+    # On a device, in a precision: those of the network that did most. Tiles of what is no network
+    # (strips, regions) are no measure beside them.
+    busiest = max(reports, key=lambda report: (_by_network(report), report.tiles))
     return Report(
         models=tuple(used for report in reports for used in report.models),
         input_size=reports[0].input_size,
@@ -122,3 +123,7 @@ def _together(steps: Sequence[Parameters], reports: Sequence[Report]) -> Report:
         ),
         warnings=tuple(sorted(warnings)),
     )
+
+
+def _by_network(report: Report) -> bool:
+    return any(used.weights_sha256 is not None for used in report.models)
