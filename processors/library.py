@@ -16,7 +16,7 @@ import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from processors.engine.tiled import Progress, ShouldStop
 from processors.images.decoder import Decoder
@@ -27,6 +27,7 @@ from processors.models.registry import Registry
 from processors.operations.marking import made_by
 from processors.operations.restorer import Restorer
 from processors.operations.result import Report
+from processors.taken_files import bytes_of
 from processors.whole_files import write_whole
 from schemas.operations import (
     WRITTEN,
@@ -45,6 +46,7 @@ SUFFIXES: Final = {f".{form.extension}": form for form in sorted(WRITTEN)} | {
 }
 """Which format is written into a file whose name ends so, in lower case."""
 
+_MARKED_WITHIN: Final = frozenset({"alpha", "shapes"})
 
 Source = Image | str | os.PathLike[str] | bytes
 """A picture, or where it is: a path, or the bytes of a file."""
@@ -78,14 +80,14 @@ def read(source: str | os.PathLike[str] | bytes) -> Image:
     The format is told by the content: JPEG, PNG, WebP, AVIF, TIFF, HEIC, GIF or BMP. Raises a
     kind of `processors.images.errors.ImageRefused`, or `OSError` when there is no such file.
     """
-    return _decoder().decode(source if isinstance(source, bytes) else Path(source).read_bytes())
+    return _decoder().decode(source if isinstance(source, bytes) else bytes_of(Path(source)))
 
 
 def restore(
     image: Source,
     operation: str,
     *,
-    mask: Source | None = None,
+    mask: Source | Literal["alpha", "shapes"] | None = None,
     progress: Progress = lambda _done, _total: None,
     should_stop: ShouldStop = lambda: False,
     **parameters: object,
@@ -93,20 +95,30 @@ def restore(
     """Return `image` restored by `operation`, with `parameters` as in `schemas.operations`.
 
     Both pictures are what `read` returned, or what it takes: then what it raises is raised, too.
+    `mask` may be "alpha" or "shapes" instead, as in the parameters of `inpaint`; a file of such a
+    name is given as a `Path`.
     `progress(done, total)` is called after each tile, `should_stop()` before it. Raises
     `pydantic.ValidationError`, a `ValueError`, which names the wrong parameter;
     `processors.engine.tiled.Cancelled` once `should_stop()` is true; a kind of
     `processors.failures.ProcessingFailure` when it cannot be done.
     """
+    marks: Source | None = None
+    if isinstance(mask, str) and mask in _MARKED_WITHIN:
+        parameters = {**parameters, "mask": mask}
+    else:
+        marks = mask
     asked = parse_parameters(operation, parameters)
     match asked:
         case IdentityParameters():
             raise ValueError("identity copies a file as it is; there is nothing to restore")
         case _:
             picture = _picture(image)
-            marks = None if mask is None else _picture(mask)
             restored = _restorer().restore(
-                asked, picture, marks, progress=progress, should_stop=should_stop
+                asked,
+                picture,
+                None if marks is None else _picture(marks),
+                progress=progress,
+                should_stop=should_stop,
             )
             return Result(restored.image, picture, restored.report, asked)
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 import processors
 from processors.engine.tiled import Cancelled
-from processors.images.errors import TruncatedImage
+from processors.images.errors import FileTooLarge, TruncatedImage
 from processors.images.image import Image as Picture
 from processors.operations.inpaint import MaskMissing, MaskSizeMismatch
 from schemas.errors import ErrorCode
@@ -75,6 +75,32 @@ def test_a_mask_that_is_missing_or_of_another_size_is_an_error_that_says_so(
     with pytest.raises(MaskSizeMismatch, match="the mask is 5x4, the picture 30x20"):
         processors.restore(photograph, "inpaint", mask=small)
     assert missing.value.code is ErrorCode.MASK_MISSING
+
+
+def test_what_is_filled_may_be_marked_by_alpha_or_by_shapes(photograph: Path) -> None:
+    pixels = np.full((20, 30, 4), 90, np.uint8)
+    pixels[..., 3] = 255
+    pixels[5:8, 5:8] = 0
+    Image.fromarray(pixels).save(photograph)
+    square = {"shape": "rectangle", "left": 1, "top": 2, "width": 3, "height": 4}
+
+    by_alpha = processors.restore(photograph, "inpaint", mask="alpha")
+    by_shapes = processors.restore(photograph, "inpaint", mask="shapes", shapes=[square])
+
+    assert by_alpha.image.alpha is None
+    assert by_alpha.image.pixels[6, 6].tolist() == [90, 90, 90]
+    assert by_shapes.report.tiles == 1
+    with pytest.raises(ValidationError, match="mask"):
+        processors.restore(photograph, "tone", mask="alpha")
+
+
+def test_a_file_that_no_decoder_takes_is_refused_unread(tmp_path: Path) -> None:
+    large = tmp_path / "large.tif"
+    with large.open("wb") as file:
+        file.truncate(1 << 36)
+
+    with pytest.raises(FileTooLarge, match="68719476736 bytes are more than 67108864"):
+        processors.read(large)
 
 
 def test_how_a_result_is_written_can_be_said_twice(photograph: Path) -> None:
