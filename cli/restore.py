@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from cli.context import EXIT_FAILED, fail
 from cli.restoring.asked import OPERATIONS, WronglyAskedError, parameters_of
 from cli.restoring.files import Item, SameResultError, find_items
 from cli.restoring.sizing import Side, Size, size_of
-from schemas.operations import OperationName, PictureOperation, takes_mask_file
+from schemas.operations import InpaintParameters, OperationName, PictureOperation, takes_mask_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
+
+_SHOW_CURSOR: Final = b"\x1b[?25h"
 
 
 def restore(
@@ -105,7 +108,7 @@ def restore(
     sides = {Side.LONG: long_side, Side.WIDTH: width, Side.HEIGHT: height}
     try:
         parameters = parameters_of(operation, options, param or [])
-        size = size_of(parameters, sides, scale=scale)
+        size = size_of(parameters, sides)
     except WronglyAskedError as error:
         fail(str(error), EXIT_USAGE)
     if suffix != Path(suffix).name:
@@ -136,7 +139,8 @@ def _items(
 ) -> list[Item]:
     masked = takes_mask_file(parameters)
     if mask is not None and not masked:
-        fail(f"--mask is for inpaint; {parameters.operation} takes none", EXIT_USAGE)
+        told = "by --param mask=…" if isinstance(parameters, InpaintParameters) else "here"
+        fail(f"--mask is for inpaint with a mask file; none is asked for {told}", EXIT_USAGE)
     try:
         if mask is not None:
             mask.stat()
@@ -200,7 +204,12 @@ def _run(
             outcomes.append(outcome)
             bars.ended(outcome)
             if as_json:
-                typer.echo(json.dumps(as_fields(outcome), ensure_ascii=False))
+                try:
+                    typer.echo(json.dumps(as_fields(outcome), ensure_ascii=False))
+                except OSError:
+                    # Nobody reads on: the rest, hours of it maybe, is not worth doing.
+                    stopping.set()
+                    raise
     return outcomes, stopping.is_set()
 
 
@@ -212,6 +221,9 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
     def stop(number: int, _frame: object) -> None:
         stopping.set()
         signal.signal(number, signal.SIG_DFL)
+        if sys.stderr.isatty():
+            # The bars hide the cursor, and the second signal leaves no time to show it.
+            os.write(sys.stderr.fileno(), _SHOW_CURSOR)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

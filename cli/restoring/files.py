@@ -44,29 +44,35 @@ def find_items(
 ) -> list[Item]:
     """Return what `inputs`, files and folders, ask for, each file once, in order.
 
-    Below a folder that is every file with the end of a picture; hidden ones and those in the
-    output folder are left out. `masked` operations take `mask` for all, or the file beside each
-    that is named as it is, with `.mask.png` behind. Where two files of a folder differ in their
-    end alone, the results keep it: `a.jpg.png`, `a.tif.png`. `suffix` ends each result's name
-    before the dot; what a folder holds that ends so is a result, and left out. Raises `OSError`
-    when an input cannot be read, and `SameResultError` when two folders hold files of the same
-    name.
+    Below a folder that is every file with the end of a picture; hidden ones and those in the output
+    folder are left out. `masked` operations take `mask` for all, or the file beside each that is
+    named as it is, with `.mask.png` behind; a mask is no picture, unless it is named as one. Where
+    two files of a folder differ in their end alone, the results keep it: `a.jpg.png`, `a.tif.png`.
+    `suffix` ends each result's name before the dot; what a folder holds that ends so is a result,
+    and left out. Raises `OSError` when an input cannot be read, and `SameResultError` when two
+    folders hold files of the same name.
     """
     found = dict[Path, tuple[Path, Path]]()
+    marks = mask.resolve() if masked and mask is not None else None
     for path, name in _found(inputs, folder, masked=masked):
-        if suffix and path.stem.endswith(suffix) and path not in inputs:
+        if path not in inputs and (path.resolve() == marks or _ends(path, suffix)):
             continue
         found.setdefault(path.resolve(), (path, name))
     _must_differ(found.values())
-    stems = Counter(name.with_suffix("") for _, name in found.values())
+    # Whole names count, too: beside `a.jpg` and `a.tif`, an `a.jpg.png` must keep its end.
+    taken = Counter(each for _, name in found.values() for each in (name, name.with_suffix("")))
     return [
         Item(
             path,
-            _ended(name if stems[name.with_suffix("")] > 1 else name.with_suffix(""), suffix),
+            _ended(name if taken[name.with_suffix("")] > 1 else name.with_suffix(""), suffix),
             (mask or _beside(path)) if masked else None,
         )
         for path, name in found.values()
     ]
+
+
+def _ends(path: Path, suffix: str) -> bool:
+    return bool(suffix) and path.stem.endswith(suffix)
 
 
 def _ended(name: Path, suffix: str) -> Path:

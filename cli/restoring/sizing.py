@@ -60,15 +60,15 @@ class Size:
                 raise WronglyAskedError(f"{asked.operation} does not enlarge")
 
 
-def size_of(
-    asked: PictureOperation, sides: dict[Side, int | None], *, scale: float | None
-) -> Size | None:
+def size_of(asked: PictureOperation, sides: dict[Side, int | None]) -> Size | None:
     """Return the size that is asked for, if one is. Raises `WronglyAskedError`."""
     given = {side: pixels for side, pixels in sides.items() if pixels is not None}
     if not given:
         return None
-    if len(given) > 1 or scale is not None:
-        names = [*given, *([] if scale is None else ["--scale"])]
+    # By whatever option it came.
+    scaled = "factor" in asked.model_fields_set
+    if len(given) > 1 or scaled:
+        names = [*given, *(["--scale"] if scaled else [])]
         raise WronglyAskedError(f"{' and '.join(names)} cannot both hold; give one of them")
     ((side, pixels),) = given.items()
     if not isinstance(asked, UpscaleParameters | EnhanceParameters):

@@ -16,6 +16,7 @@ from processors.images.decoder import Decoder
 from processors.images.image import Image
 from processors.library import Result, encoded
 from processors.operations.restorer import Restorer
+from processors.taken_files import bytes_of
 from processors.whole_files import write_whole
 from schemas.errors import ErrorCode
 from schemas.operations import (
@@ -72,7 +73,9 @@ class Work:
     def _all(
         self, items: Sequence[Item], progress: Progress, tell: Callable[[Outcome], None]
     ) -> None:
-        inputs = frozenset(item.path.resolve() for item in items)
+        inputs = frozenset(
+            path.resolve() for item in items for path in (item.path, item.mask) if path is not None
+        )
         writing: Future[None] | None = None
         with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
             ahead = [reader.submit(self._read, item) for item in items[:1]]
@@ -120,7 +123,7 @@ class Work:
         return self.size.parameters_for(self.parameters, image.width, image.height)
 
     def _decoded(self, path: Path) -> Image:
-        return self.decoder.decode(path.read_bytes(), should_stop=self.should_stop)
+        return self.decoder.decode(bytes_of(path), should_stop=self.should_stop)
 
     def _restored(
         self,
@@ -167,9 +170,13 @@ class Work:
         if target.resolve() in inputs:
             reason = f"the result would replace the input {target}; name another folder or --suffix"
             return Failed(item.path, reason)
-        if target.exists() and not self.overwrite:
-            return Skipped(item.path, target)
-        return None
+        try:
+            if target.is_dir():
+                return _unwritable(item, target, "it is a folder")
+            there = target.exists()
+        except OSError as error:
+            return _unwritable(item, target, error.strerror or str(error))
+        return Skipped(item.path, target) if there and not self.overwrite else None
 
     def _write(
         self, item: Item, result: Result, begun: float, tell: Callable[[Outcome], None]
@@ -186,8 +193,7 @@ class Work:
         except ProcessingFailure as failure:
             return self._failed(item, failure)
         except OSError as error:
-            reason = f"cannot write {target}: {error.strerror or error}"
-            return Failed(item.path, f"{reason}; mend that, or name another folder with -o")
+            return _unwritable(item, target, error.strerror or str(error))
         except MemoryError:
             return Failed(item.path, "the file of the result needs more memory than there is")
         return Written(
@@ -204,6 +210,12 @@ class Work:
         if self.should_stop():
             return Left(item.path)
         return Failed(item.path, str(failure), failure.code)
+
+
+def _unwritable(item: Item, target: Path, reason: str) -> Failed:
+    return Failed(
+        item.path, f"cannot write {target}: {reason}; mend that, or name another folder with -o"
+    )
 
 
 def _format(read: _Read, *, has_alpha: bool) -> ImageFormat:

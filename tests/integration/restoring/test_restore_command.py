@@ -119,6 +119,30 @@ def test_an_input_is_never_replaced(tmp_path: Path) -> None:
     assert source.read_bytes() == before
 
 
+def test_a_mask_is_an_input_and_never_replaced(tmp_path: Path) -> None:
+    source, mask = picture(tmp_path / "a.bmp"), picture(tmp_path / "a.png", mode="L")
+    before = mask.read_bytes()
+    filling = ("--operation", "inpaint", "--mask", mask)
+
+    result = restore(source, "-o", tmp_path, *filling, "--overwrite")
+
+    assert result.exit_code == 1
+    assert "would replace the input" in result.output
+    assert mask.read_bytes() == before
+
+
+def test_what_is_in_a_results_way_is_no_result(tmp_path: Path) -> None:
+    source, long = picture(tmp_path / "a.png"), picture(tmp_path / f"{'b' * 251}.png")
+    (tmp_path / "out" / "a.png").mkdir(parents=True)
+
+    folder = restore(source, "-o", tmp_path / "out", *FAST)
+    name = restore(long, "-o", tmp_path / "out", *FAST, "--suffix", "_long")
+
+    assert (folder.exit_code, name.exit_code) == (1, 1)
+    assert "it is a folder; mend that" in folder.output
+    assert "File name too long; mend that" in name.output
+
+
 def test_results_are_written_as_asked(tmp_path: Path) -> None:
     source, out = picture(tmp_path / "a.png", side=64), tmp_path / "out"
 
@@ -152,6 +176,10 @@ def test_a_marked_region_is_filled_by_the_mask_beside_the_picture(tmp_path: Path
         (("--strength", "1"), "upscale takes no --strength"),
         (("--mask", "m.png"), "--mask is for inpaint"),
         (("--operation", "inpaint", "--mask", "m.png"), "cannot read m.png"),
+        (
+            ("--operation", "inpaint", "--mask", "m.png", "--param", "mask=alpha"),
+            "none is asked for by --param mask",
+        ),
         (("--format", "bmp"), "--format: "),
         (("--long-side", "99", "--scale", "2"), "--long-side and --scale cannot both hold"),
         (("--operation", "tone", "--width", "99"), "--width is for upscale and enhance"),
@@ -307,6 +335,17 @@ def test_an_interrupted_run_stops_before_its_next_tile(tmp_path: Path) -> None:
 
     assert {line["status"] for line in told} == {"stopped"}
     assert below(out) == ["a.png"]
+
+
+def test_nothing_is_done_for_a_reader_who_has_left(tmp_path: Path) -> None:
+    pictures, out = tmp_path / "in", tmp_path / "out"
+    for name in "abcdefgh":
+        picture(pictures / f"{name}.png", side=96)
+    with running(pictures, "-o", out, *FAST, "--json") as (process, printed):
+        printed.close()
+        assert process.wait(60) == 1
+
+    assert len(below(out)) < 8
 
 
 def test_help_does_not_wait_for_torch() -> None:

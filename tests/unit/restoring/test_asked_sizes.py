@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.restoring.asked import WronglyAskedError
+from cli.restoring.asked import WronglyAskedError, parameters_of
 from cli.restoring.sizing import LargeEnoughError, Side, Size, TooSmallError, size_of
 from schemas.operations import EnhanceParameters, ToneParameters, UpscaleParameters
 from schemas.sizes import result_size
@@ -42,11 +42,11 @@ def test_the_largest_size_that_can_be_reached_is_named() -> None:
 def test_one_size_is_asked_for_and_only_of_what_enlarges() -> None:
     none = dict.fromkeys(Side)
 
-    assert size_of(UpscaleParameters(), none, scale=2.0) is None
-    assert size_of(EnhanceParameters(), none | {Side.LONG: 9}, scale=None) == Size(Side.LONG, 9)
+    assert size_of(UpscaleParameters(factor=2.0), none) is None
+    assert size_of(EnhanceParameters(), none | {Side.LONG: 9}) == Size(Side.LONG, 9)
     with pytest.raises(WronglyAskedError, match="--width and --height cannot both hold"):
-        size_of(UpscaleParameters(), none | {Side.WIDTH: 9, Side.HEIGHT: 9}, scale=None)
+        size_of(UpscaleParameters(), none | {Side.WIDTH: 9, Side.HEIGHT: 9})
     with pytest.raises(WronglyAskedError, match="--width and --scale cannot both hold"):
-        size_of(UpscaleParameters(), none | {Side.WIDTH: 9}, scale=2.0)
+        size_of(parameters_of("upscale", {}, ["factor=2"]), none | {Side.WIDTH: 9})
     with pytest.raises(WronglyAskedError, match="not for tone"):
-        size_of(ToneParameters(), none | {Side.WIDTH: 9}, scale=None)
+        size_of(ToneParameters(), none | {Side.WIDTH: 9})

@@ -97,3 +97,20 @@ def test_results_of_an_ending_are_no_inputs_unless_they_are_named(tmp_path: Path
 def test_an_input_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         found(tmp_path / "none", output=tmp_path / "out")
+
+
+def test_no_two_pictures_have_one_result_however_they_are_named(tmp_path: Path) -> None:
+    top = made(tmp_path / "in", "a.jpg", "a.jpg.png", "a.tif")
+
+    assert names(found(top, output=tmp_path / "out")) == ["a.jpg", "a.jpg.png", "a.tif"]
+
+
+def test_a_mask_for_all_is_no_picture_of_the_folder_that_it_lies_in(tmp_path: Path) -> None:
+    top = made(tmp_path / "in", "a.jpg", "hole.png")
+    hole = top / "hole.png"
+
+    items = find_items([top], tmp_path / "out", mask=hole, masked=True)
+    named = find_items([hole], tmp_path / "out", mask=hole, masked=True)
+
+    assert names(items) == ["a"]
+    assert names(named) == ["hole"]
