@@ -43,7 +43,7 @@ def write_avif(
             buffer,
             "AVIF",
             quality=quality,
-            subsampling="4:0:0" if part.mode == "L" else colours,
+            subsampling="4:0:0" if part.mode in {"L", "LA"} else colours,
             speed=_SPEED,
             max_threads=_THREADS,
             **beside,

@@ -59,6 +59,8 @@ def read(data: bytes, header: ImageHeader, limits: DecodeLimits) -> Loaded:
         else:
             picture.load()
             pixels, alpha, warnings = to_channels(picture, profile, header.depth)
+            if header.monochrome and _is_grey(pixels):
+                pixels = np.ascontiguousarray(pixels[..., :1])
             if picture.mode in _CONVERTED:
                 profile = None
             # Pillow turns a TIFF when it loads it.
@@ -68,6 +70,11 @@ def read(data: bytes, header: ImageHeader, limits: DecodeLimits) -> Loaded:
     if icc and usable is None:
         warnings = (*warnings, Warned.PROFILE_UNUSABLE)
     return Loaded(pixels, alpha, profile, exif, orientation, frames, header.depth, warnings)
+
+
+def _is_grey(pixels: Channel) -> bool:
+    """Tell whether three channels are one, row by row: a mask of the whole is as large as they."""
+    return all(bool((row == row[:, :1]).all()) for row in pixels)
 
 
 def _is_deep_colour(picture: Pillow.Image, data: bytes, header: ImageHeader) -> bool:

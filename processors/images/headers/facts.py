@@ -13,7 +13,8 @@ class ImageHeader:
     `frames_hint` is 1 for a still picture and over 1 for an animation or several pages: the
     number of frames for PNG, 2 for formats whose headers give none. `depth` is bits a channel
     where the header tells it, else 8. `quarter_turned` says that the format itself, not EXIF,
-    has the picture turned so that width and height change places.
+    has the picture turned so that width and height change places. `monochrome` is told of an AVIF:
+    beside alpha, Pillow gives its grey as three channels.
     """
 
     format: ImageFormat
@@ -23,3 +24,4 @@ class ImageHeader:
     frames_hint: int = 1
     depth: int = 8
     quarter_turned: bool = False
+    monochrome: bool = False

@@ -24,6 +24,7 @@ _ALPHAS: Final = (
 _READ: Final = frozenset({b"ispe", b"irot", b"clap", b"hvcC", b"av1C", b"pixi", b"auxC"})
 _BEGINNING: Final = 64
 _HEVC_DEPTH, _AV1_DEPTH = 17, 2
+_AV1_MONOCHROME: Final = 0x10
 _MOST_BOXES: Final = 10_000
 
 
@@ -157,7 +158,15 @@ def _facts(told: _Told, form: ImageFormat, frames: int) -> ImageHeader:
         frames_hint=frames,
         depth=_depth(own),
         quarter_turned=bool((own.get(b"irot") or b"\0")[0] & 1),
+        monochrome=form is ImageFormat.AVIF and _is_monochrome(own),
     )
+
+
+def _is_monochrome(own: dict[bytes, bytes]) -> bool:
+    """Tell whether there is no colour, by the coder's settings, or else by what a grid says."""
+    if len(own.get(b"av1C", b"")) > _AV1_DEPTH:
+        return bool(own[b"av1C"][_AV1_DEPTH] & _AV1_MONOCHROME)
+    return own.get(b"pixi", b"")[4:5] == b"\1"
 
 
 def _number(data: bytes, at: int) -> int:

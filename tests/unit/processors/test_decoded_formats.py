@@ -67,6 +67,24 @@ def test_an_avif_comes_out_much_as_it_went_in() -> None:
     assert image.source_format is ImageFormat.AVIF
 
 
+@pytest.mark.parametrize("mode", ["L", "LA"])
+def test_a_grey_avif_stays_grey(mode: str) -> None:
+    channels = RGB[..., 0] if mode == "L" else np.ascontiguousarray(RGB[..., :2])
+    grey = Pillow.fromarray(channels)
+
+    image = decoded(saved(grey, "AVIF", quality=100, subsampling="4:0:0"))
+
+    assert image.is_grey
+    assert (image.alpha is None) == (mode == "L")
+    assert np.abs(image.pixels[..., 0].astype(int) - np.asarray(grey.getchannel("L"))).max() <= 3
+
+
+def test_an_avif_of_grey_in_colours_stays_one_of_colours() -> None:
+    grey = Pillow.fromarray(RGB).convert("L").convert("RGB")
+
+    assert not decoded(saved(grey, "AVIF", subsampling="4:4:4")).is_grey
+
+
 def test_a_gif_comes_out_as_its_palette_had_it() -> None:
     palette = Pillow.fromarray(RGB).quantize(32)
 

@@ -7,9 +7,11 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageCms
 
+from processors.images.decode import decode
 from processors.images.encode import EXTENSIONS, LOWEST_QUALITY, MEDIA_TYPES, Encoded, encode
 from processors.images.errors import ImageTooLarge
 from processors.images.image import Image
+from processors.images.limits import DecodeLimits
 from processors.images.provenance import Provenance
 from schemas.operations import WRITTEN, ImageFormat, OperationName, PictureParameters
 from schemas.warnings import Warned
@@ -113,6 +115,13 @@ def test_a_noisy_picture_becomes_a_jpeg_at_the_highest_quality() -> None:
 @pytest.mark.parametrize("form", [ImageFormat.JPEG, ImageFormat.AVIF])
 def test_grey_is_written_as_grey(form: ImageFormat) -> None:
     assert opened(written(picture(1), form).body).mode == "L"
+
+
+@pytest.mark.parametrize("form", [ImageFormat.PNG, ImageFormat.AVIF, ImageFormat.TIFF])
+def test_grey_beside_alpha_is_read_as_grey_again(form: ImageFormat) -> None:
+    body = written(picture(1, alpha=True), form).body
+
+    assert decode(body, DecodeLimits()).is_grey
 
 
 def test_a_transparent_picture_is_laid_on_white_for_jpeg_with_a_warning() -> None:
