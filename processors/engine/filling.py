@@ -65,7 +65,8 @@ class Filling:
     ) -> Filled:
         """Return `pixels` with `marked` filled and every other pixel as it was.
 
-        `unknown` holds `marked` and what else must not be looked at; some pixel must be known.
+        `unknown` holds `marked` and what else must not be looked at; where it is everything, it
+        is a `ValueError`.
         `auto` fills by frequency, deep holes from coarse to fine, and by marching what is over
         60,000 pixels of work; where the chosen engine crashes, is out of time, or finds too
         much to do, marching fills that region. Raises `Cancelled` before the next region, or
@@ -74,6 +75,8 @@ class Filling:
         """
         if engine == "learned" and self.learned is None:
             raise ModelUnavailable("no network that fills holes is installed")
+        if unknown.all():
+            raise ValueError("there is no pixel to fill from")
         regions = plan_regions(marked)
         filled = Filled(pixels.copy(), len(regions))
         left = unknown.copy()

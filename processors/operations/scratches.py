@@ -52,13 +52,16 @@ class Scratches:
                 progress=step_of(progress, 0, 2),
                 should_stop=should_stop,
             )
+        unknown = found if shown is None else found | ~shown
+        if unknown.all():
+            # No pixel is left to fill from: what is shown is a drawing of lines, not damage.
+            found = np.zeros_like(found)
         warnings = () if found.any() else (Warned.NOTHING_FOUND,)
         if params.result == "mask":
             drawn = _as_picture(image, found)
             return Restored(drawn, _report(image, watch, Filled(drawn.pixels, 0), warnings))
         if not found.any():
             return Restored(image, _report(image, watch, Filled(image.pixels, 0), warnings))
-        unknown = found if shown is None else found | ~shown
         with watch.phase("fill"):
             filled = Filling(self.filler).fill(
                 image.pixels,

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from bench.pictures import photograph
+from processors.engine.filling import Filling
 from processors.images.image import Image
 from processors.operations.result import Restored
 from processors.operations.scratches import Scratches
@@ -80,6 +81,30 @@ def test_where_nothing_is_found_the_picture_is_the_same_bytes(filler: Sandbox, r
     assert mended_.report.warnings == (Warned.NOTHING_FOUND,)
     expected = pixels if result == "picture" else np.zeros((60, 60, 1), np.uint8)
     assert mended_.image.pixels.tobytes() == expected.tobytes()
+
+
+def test_a_line_that_is_all_there_is_to_see_is_no_scratch(filler: Sandbox) -> None:
+    pixels = np.zeros((200, 300, 3), np.uint8)
+    pixels[99:101, 20:280] = 255
+    alpha = pixels[..., 0].copy()
+
+    result = mended(filler, pixels, ScratchesParameters(), alpha)
+
+    assert result.report.warnings == (Warned.NOTHING_FOUND,)
+    assert (result.image.pixels == pixels).all()
+
+
+def test_there_is_no_filling_from_nothing(filler: Sandbox) -> None:
+    everywhere = np.ones((20, 30), np.bool_)
+
+    with pytest.raises(ValueError, match="no pixel to fill from"):
+        Filling(filler).fill(
+            np.zeros((20, 30, 3), np.uint8),
+            everywhere,
+            everywhere,
+            progress=lambda *_: None,
+            should_stop=lambda: False,
+        )
 
 
 def test_progress_goes_from_the_search_on_to_the_filling_and_never_back(filler: Sandbox) -> None:
