@@ -54,8 +54,8 @@ class SandboxLimits:
 class Sandbox:
     """Runs requests in confined child processes of one Python module.
 
-    A child has no open file but its two pipes, no environment but its own, and limits on
-    memory, CPU and files. Its reply is taken as data: lengths are checked, nothing is
+    A child has no open file but its two pipes and can open none, no environment but its own, and
+    limits on memory and CPU. Its reply is taken as data: lengths are checked, nothing is
     unpickled. Each child serves one request at a time; threads that call at once get a child
     each. Close it, or use it as a context manager, to end the children.
     """
