@@ -23,7 +23,7 @@ import openvino  # noqa: E402 (after what keeps it quiet)
 from openvino.frontend import FrontEndManager  # noqa: E402
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # noqa: E402
 
-_HINTS: Final = {Precision.FP32: "f32", Precision.BF16: "bf16", Precision.FP16: "f16"}
+_HINTS: Final = {Precision.FP32: "f32", Precision.BF16: "bf16"}
 
 _BEAT_MS: Final = 1000
 

@@ -53,13 +53,14 @@ def choose_device(precision: Wanted = "auto") -> Device:
     """Return the first CUDA device where there is one, by torch, else the CPU, by OpenVINO.
 
     "auto" is fp16 on CUDA, and on the CPU bf16 where it multiplies in bf16 (AVX512_BF16 or
-    AMX), else fp32. A precision that the device only emulates is not refused: it is slow.
+    AMX), else fp32. A precision that the device only emulates is not refused: it is slow. fp16 on
+    a CPU is torch's: OpenVINO would run it in bf16, and would not say so.
     """
     if torch.cuda.is_available():
         return Device("cuda", Precision.FP16 if precision == "auto" else Precision(precision))
     fastest = Precision.BF16 if multiplies_bf16() else Precision.FP32
     chosen = fastest if precision == "auto" else Precision(precision)
-    return Device("cpu", chosen, Runtime.OPENVINO)
+    return Device("cpu", chosen, Runtime.TORCH if chosen is Precision.FP16 else Runtime.OPENVINO)
 
 
 @functools.cache

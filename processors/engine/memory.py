@@ -42,8 +42,10 @@ _OUT_OF_MEMORY: Final = (
     "failed to allocate",
     "bad_alloc",
     "can't alloc",
+    "alloc_failed",
 )
-"""What torch, oneDNN and OpenVINO say on a CPU, where the error has no type of its own."""
+"""What torch, oneDNN and OpenVINO say on a CPU, and cuBLAS and cuDNN on a GPU, where the error has
+no type of its own."""
 
 
 def budget(device: Device) -> int:

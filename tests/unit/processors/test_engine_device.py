@@ -5,13 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from processors.engine.device import choose_device, count_cores, multiplies_bf16
+from processors.engine.device import Runtime, choose_device, count_cores, multiplies_bf16
 from processors.models.manifest import Precision
 
 
 @pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
 def test_a_precision_that_is_asked_for_is_used(name: str) -> None:
     assert choose_device(Precision(name).value).precision is Precision(name)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is chosen before the CPU")
+def test_fp16_on_a_cpu_is_not_run_by_what_would_run_it_in_bf16() -> None:
+    assert choose_device("fp16").runtime is Runtime.TORCH
+    assert choose_device("bf16").runtime is Runtime.OPENVINO
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is chosen before the CPU")
