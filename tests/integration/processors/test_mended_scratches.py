@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -84,9 +85,11 @@ def test_where_nothing_is_found_the_picture_is_the_same_bytes(filler: Sandbox, r
 
 
 def test_a_line_that_is_all_there_is_to_see_is_no_scratch(filler: Sandbox) -> None:
-    pixels = np.zeros((200, 300, 3), np.uint8)
-    pixels[99:101, 20:280] = 255
+    pixels = np.zeros((300, 300, 3), np.uint8)
+    cv2.line(pixels, (20, 30), (280, 200), (255, 255, 255), 2)
     alpha = pixels[..., 0].copy()
+    opaque = mended(filler, pixels, ScratchesParameters(result="mask"))
+    assert (opaque.image.pixels[alpha > 0] == 255).all()
 
     result = mended(filler, pixels, ScratchesParameters(), alpha)
 
