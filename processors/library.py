@@ -14,6 +14,7 @@ several threads.
 import atexit
 import functools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -80,7 +81,8 @@ def read(source: str | os.PathLike[str] | bytes) -> Image:
     The format is told by the content: JPEG, PNG, WebP, AVIF, TIFF, HEIC, GIF or BMP. Raises a
     kind of `processors.images.errors.ImageRefused`, or `OSError` when there is no such file.
     """
-    return _decoder().decode(source if isinstance(source, bytes) else bytes_of(Path(source)))
+    body = source if isinstance(source, bytes) else bytes_of(Path(source))
+    return _decoder(os.getpid()).decode(body)
 
 
 def restore(
@@ -113,7 +115,7 @@ def restore(
             raise ValueError("identity copies a file as it is; there is nothing to restore")
         case _:
             picture = _picture(image)
-            restored = _restorer().restore(
+            restored = _restorer(os.getpid()).restore(
                 asked,
                 picture,
                 None if marks is None else _picture(marks),
@@ -166,16 +168,25 @@ def _picture(source: Source) -> Image:
     return source if isinstance(source, Image) else read(source)
 
 
+# Each process has its own, by its id: two that were forked and talked to one decoder would get each
+# other's pictures.
+
+
 @functools.cache
-def _decoder() -> Decoder:
+def _decoder(process: int) -> Decoder:
     decoder = Decoder()
-    atexit.register(decoder.close)
+    atexit.register(_end, process, decoder.close)
     return decoder
 
 
 @functools.cache
-def _restorer() -> Restorer:
+def _restorer(process: int) -> Restorer:
     supplied = os.environ.get("PICMEND_MODELS")
     restorer = Restorer(Registry(models_dir=Path(supplied) if supplied else None))
-    atexit.register(restorer.close)
+    atexit.register(_end, process, restorer.close)
     return restorer
+
+
+def _end(process: int, close: Callable[[], None]) -> None:
+    if os.getpid() == process:
+        close()

@@ -142,6 +142,22 @@ def test_work_can_be_watched_and_stopped(photograph: Path) -> None:
         processors.restore(picture, "upscale", model="fast", should_stop=lambda: True)
 
 
+def test_processes_that_are_forked_get_their_own_pictures(tmp_path: Path) -> None:
+    """As `multiprocessing` forks by default on Linux; from a process that has done nothing else."""
+    for side in (200, 300):
+        Image.new("L", (side, side), side // 3).save(tmp_path / f"{side}.png")
+    asks = """
+import multiprocessing, sys, processors
+def side(path):
+    return processors.read(path).width
+paths = [f"{sys.argv[1]}/{each}.png" for each in (200, 300)] * 20
+wanted = [side(path) for path in paths]
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    assert pool.map_async(side, paths, chunksize=1).get(60) == wanted
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", asks, str(tmp_path)], check=True)  # noqa: S603 (our own)
+
+
 def test_torch_is_imported_when_it_is_needed_and_not_before() -> None:
     steps = (
         "import sys, processors; early = 'torch' in sys.modules; "
