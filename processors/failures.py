@@ -21,6 +21,15 @@ class ProcessingFailure(Exception):  # noqa: N818 (its kinds are named by what h
 
 
 class ModelUnavailable(ProcessingFailure):
-    """The weights of a network are missing, altered or not of its shape."""
+    """The weights of a network are missing, altered or not of its shape.
+
+    `found` says so to anybody; the message adds `mend`, for whoever keeps the weights: it may name
+    places on their machine.
+    """
 
     code: ClassVar[ErrorCode] = ErrorCode.MODEL_UNAVAILABLE
+
+    def __init__(self, found: str, mend: str = "") -> None:
+        super().__init__(f"{found}; {mend}" if mend else found)
+        self.found = found
+        self.mend = mend

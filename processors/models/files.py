@@ -88,22 +88,22 @@ def _installed(distribution: str, file: WeightFile) -> Path:
         located = importlib.metadata.distribution(distribution).locate_file(file.path)
     except importlib.metadata.PackageNotFoundError as error:
         raise FileMissing(
-            f"the distribution {distribution} is not installed; run `make install`"
+            f"the distribution {distribution} is not installed", "run `make install`"
         ) from error
     found = Path(str(located))
     if not found.is_file():
-        raise FileMissing(f"{distribution} has no file {file.path}; run `make install` again")
+        raise FileMissing(f"{distribution} has no file {file.path}", "run `make install` again")
     return found
 
 
 def _supplied(entry: Described, file: WeightFile, models_dir: Path | None) -> Path:
     wanted = f"{entry.name} needs {file.path} (sha256 {file.sha256}), published by {entry.origin}"
     if models_dir is None:
-        raise FileMissing(f"{wanted}: put it into a folder and name that in {SETTING}")
+        raise FileMissing(wanted, f"put it into a folder and name that in {SETTING}")
     found = models_dir / file.path
     if not found.is_file():
         yet = "" if models_dir.is_dir() else ", which is no folder yet"
-        raise FileMissing(f"{wanted}: put it into {models_dir}{yet}")
+        raise FileMissing(wanted, f"put it into {models_dir}{yet}")
     return found
 
 
@@ -114,7 +114,7 @@ def _reading(file: WeightFile) -> Iterator[None]:
         yield
     except OSError as error:
         raise FileAltered(
-            f"{file.path} cannot be read: {error}; let the user that runs picmend read it"
+            f"{file.path} cannot be read", f"let the user that runs picmend read it ({error})"
         ) from error
 
 
@@ -124,7 +124,7 @@ def _altered(entry: Described, file: WeightFile, digest: str) -> FileAltered:
         if isinstance(entry.source, NcnnModel)
         else f"fetch it again from {entry.origin}"
     )
-    return FileAltered(f"{file.path} has sha256 {digest}, expected {file.sha256}; {mend}")
+    return FileAltered(f"{file.path} has sha256 {digest}, expected {file.sha256}", mend)
 
 
 def _status(entry: Described, models_dir: Path | None) -> ModelStatus:

@@ -23,7 +23,7 @@ class Session:
             import onnxruntime  # noqa: PLC0415
         except ImportError as error:
             raise ModelUnavailable(
-                f"{name} needs onnxruntime; run `pip install picmend[supplied]`"
+                f"{name} needs onnxruntime", "run `pip install picmend[supplied]`"
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()

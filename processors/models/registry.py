@@ -95,7 +95,7 @@ class Registry:
     def _supplied_for(
         self, operation: OperationName, *kinds: Kind
     ) -> tuple[SuppliedEntry, Session]:
-        missing: list[str] = []
+        missing: list[FileMissing] = []
         with self._lock:
             for entry in self._supplied:
                 if operation not in entry.operations or (kinds and entry.kind not in kinds):
@@ -106,8 +106,11 @@ class Registry:
                         self._sessions[entry.name] = Session(entry.name, content)
                     return entry, self._sessions[entry.name]
                 except FileMissing as error:
-                    missing.append(str(error))
-        raise FileMissing("; or ".join(missing) or f"no model for {operation} is known")
+                    missing.append(error)
+        if not missing:
+            raise FileMissing(f"no model for {operation} is known")
+        # One folder holds them all, so one way to mend it is every one's.
+        raise FileMissing("; or ".join(each.found for each in missing), missing[0].mend)
 
     def statuses(self) -> list[ModelStatus]:
         """Look at the files of every network and supplied model without loading any."""

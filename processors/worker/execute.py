@@ -154,10 +154,11 @@ class Executor:
             return Failed(ErrorCode.SOURCE_CHANGED, str(error))
         except ContentForbidden as error:
             return Refused(error.category)
+        except ModelUnavailable as error:
+            # Every job that wants it fails so, and only an operator can mend it.
+            _log.error("model_unavailable", job=lease.job.id, error=str(error))
+            return Failed(error.code, error.found[:_DETAIL])
         except ProcessingFailure as error:
-            if isinstance(error, ModelUnavailable):
-                # Every job that wants it fails so, and only an operator can mend it.
-                _log.error("model_unavailable", job=lease.job.id, error=str(error))
             return Failed(error.code, str(error)[:_DETAIL])
         except MemoryError:
             return Failed(

@@ -13,6 +13,7 @@ from infra.stored_objects import AccessDenied, StoreUnavailable
 from processors.images.decoder import Decoder
 from processors.images.errors import DecodeLimitReached
 from processors.images.image import Image
+from processors.models.files import SETTING
 from processors.operations import Restorer
 from processors.worker.execute import Executor, Failed, Stopped, Succeeded
 from processors.worker.leases import Lease, LeaseLostError, Leases
@@ -232,4 +233,6 @@ def test_a_model_that_is_missing_fails_the_job_and_is_told_to_whoever_reads_the_
     assert outcome.code is ErrorCode.MODEL_UNAVAILABLE
     (told,) = log
     assert (told["event"], told["log_level"], told["job"]) == ("model_unavailable", "error", JOB.id)
-    assert "sha256" in told["error"]
+    assert "sha256" in outcome.detail
+    # Where to put it is the operator's affair; the customer is not told of folders.
+    assert told["error"] == f"{outcome.detail}; put it into a folder and name that in {SETTING}"
