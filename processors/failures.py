@@ -2,6 +2,7 @@
 
     ProcessingFailure               processing_failed
     ├── ImageRefused                (see processors.images.errors)
+    ├── ChildFailed                 (see processors.sandbox.sandbox)
     ├── MaskRefused                 (see processors.operations.inpaint)
     ├── ContentForbidden            content_refused
     └── ModelUnavailable            model_unavailable

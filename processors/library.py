@@ -79,7 +79,8 @@ def read(source: str | os.PathLike[str] | bytes) -> Image:
     """Return the picture in a file, given by its path or as its bytes.
 
     The format is told by the content: JPEG, PNG, WebP, AVIF, TIFF, HEIC, GIF or BMP. Raises a
-    kind of `processors.images.errors.ImageRefused`, or `OSError` when there is no such file.
+    kind of `processors.images.errors.ImageRefused`, `OSError` when there is no such file, or
+    `processors.sandbox.sandbox.ChildNotStarted` when the decoder's process cannot start.
     """
     body = source if isinstance(source, bytes) else bytes_of(Path(source))
     return _decoder(os.getpid()).decode(body)

@@ -18,7 +18,7 @@ from processors.images.headers.facts import ImageHeader
 from processors.images.image import Image
 from processors.images.limits import DecodeLimits
 from processors.sandbox.framing import Message
-from processors.sandbox.sandbox import ChildFailed, Sandbox, SandboxLimits
+from processors.sandbox.sandbox import ChildFailed, ChildNotStarted, Sandbox, SandboxLimits
 from schemas.warnings import Warned
 
 _SECONDS: Final = 3
@@ -85,7 +85,9 @@ class Decoder:
         """Return the picture in `data`.
 
         Raises a kind of `processors.images.errors.ImageRefused`; `DecodeLimitReached` also
-        when the process had to be killed, because the file made it crash or took too long.
+        when the process had to be killed, because the file made it crash or took too long, or
+        was ended from outside twice. Raises `ChildNotStarted`, which is no fault of the file's,
+        when there is no process to decode it in.
         """
         limits = self._limits
         if len(data) > limits.file_bytes:
@@ -105,6 +107,8 @@ class Decoder:
         try:
             reply = self._sandbox.call(fields, [data], should_stop=should_stop, cpu_s=seconds)
             return received(reply, header)
+        except ChildNotStarted:
+            raise
         except ChildFailed as error:
             raise DecodeLimitReached(f"decoding was stopped: {error}") from error
 

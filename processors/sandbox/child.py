@@ -32,6 +32,8 @@ def serve(answer: Callable[[Message], Reply]) -> None:
     fewer seconds of CPU gets those. Past either number of seconds the process is ended by a
     signal, also when its parent is gone.
     """
+    # An interrupt ends it by that signal, and not as an error of the answer's.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     address_space, memory, cpu_s = (int(limit) for limit in sys.argv[1:4])
     wall_s = float(sys.argv[4])
     _confine(address_space, memory)

@@ -2,6 +2,8 @@
 
 import os
 import select
+import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -28,9 +30,25 @@ _PACKAGES = str(Path(processors.__file__).resolve().parent.parent)
 _GRACE_S = 1.0
 _POLL_S = 0.2
 
+_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP}
+"""How no request ends its child, which may signal nobody: a kernel without memory does, and
+whoever stops a service or a terminal's programs all at once."""
+
 
 class ChildFailed(ProcessingFailure):
-    """The child crashed, ran out of time or sent garbage; it was killed."""
+    """The child crashed, ran out of time or sent garbage; it was killed.
+
+    `status` is what it ended with by itself, if it did: that of its exit, or minus the signal's
+    number.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ChildNotStarted(ChildFailed):
+    """The child never came to serve: whatever the request, an operator must mend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +112,26 @@ class Sandbox:
 
         Raises `ChildFailed` when there is none within the limits, or when `should_stop()`
         turned true meanwhile: either way the child is killed and the next call gets another.
+        `ChildNotStarted` of these where the request was not at fault. A child that was ended
+        from outside is replaced, and asked once more within the time of one.
         """
-        child = self._take()
         if cpu_s is not None:
             fields = {**fields, CPU_FIELD: cpu_s}
+        by = time.monotonic() + self.limits.start_s + self.limits.wall_s + _GRACE_S
         try:
-            message = child.call(fields, buffers, should_stop)
+            return self._call(self._take(), fields, buffers, _Deadline(by, should_stop))
+        except ChildFailed as error:
+            if error.status not in _FROM_OUTSIDE:
+                raise
+        # Not an idle one: what ended the first may have ended them all.
+        child = _Child(self._module, self.limits)
+        return self._call(child, fields, buffers, _Deadline(by, should_stop))
+
+    def _call(
+        self, child: "_Child", fields: Fields, buffers: Sequence[Buffer], wait: "_Deadline"
+    ) -> Message:
+        try:
+            message = child.call(fields, buffers, wait)
         except BaseException:
             child.kill()
             raise
@@ -136,22 +168,25 @@ class _Child:
         self._ready = False
         self._limits = limits
         told = (limits.address_space, limits.memory, limits.cpu_s, limits.wall_s)
-        arguments = [str(limit) for limit in told]
-        self._process = subprocess.Popen(  # noqa: S603 (fixed arguments, no shell)
-            [sys.executable, "-P", "-s", "-m", module, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # Nothing of the worker's environment, which holds passwords; one thread and one
-            # arena of memory, for each would reserve address space.
-            env={
-                "PYTHONPATH": _PACKAGES,
-                "OPENBLAS_NUM_THREADS": "1",
-                "OMP_NUM_THREADS": "1",
-                "MALLOC_ARENA_MAX": "1",
-            },
-            bufsize=0,
-        )
+        self._program = ["-m", module, *(str(limit) for limit in told)]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 (fixed arguments, no shell)
+                [sys.executable, "-P", "-s", *self._program],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # Nothing of the worker's environment, which holds passwords; one thread and one
+                # arena of memory, for each would reserve address space.
+                env={
+                    "PYTHONPATH": _PACKAGES,
+                    "OPENBLAS_NUM_THREADS": "1",
+                    "OMP_NUM_THREADS": "1",
+                    "MALLOC_ARENA_MAX": "1",
+                },
+                bufsize=0,
+            )
+        except OSError as error:
+            raise self._failed(f"was not started ({error})") from error
         if self._process.stdin is None or self._process.stdout is None:
             raise ChildFailed("the child has no pipes")
         self._requests = self._process.stdin
@@ -159,28 +194,45 @@ class _Child:
         os.set_blocking(self._requests.fileno(), False)
         os.set_blocking(self._replies.fileno(), False)
 
-    def call(
-        self, fields: Fields, buffers: Sequence[Buffer], should_stop: Callable[[], bool]
-    ) -> Message:
+    def call(self, fields: Fields, buffers: Sequence[Buffer], until: "_Deadline") -> Message:
         try:
             if not self._ready:
-                self._await_ready(should_stop)
+                self._await_ready(until.within(self._limits.start_s))
             # The child ends itself at `wall_s`; this is for one that no longer can.
-            wait = _Deadline(time.monotonic() + self._limits.wall_s + _GRACE_S, should_stop)
+            wait = until.within(self._limits.wall_s + _GRACE_S)
             for piece in pack(fields, buffers):
                 self._write(memoryview(piece).cast("B"), wait)
             reply = unpack(lambda view: self._read(view, wait), most=self._limits.reply_bytes)
-        except BrokenPipeError as error:
-            raise ChildFailed("the child ended before it read its request") from error
+        except (BrokenPipeError, EOFError) as error:
+            raise self._ended() from error
+        except TimeoutError as error:
+            raise self._failed("ran out of time") from error
         except FramingError as error:
-            raise ChildFailed(f"the child sent {error}") from error
+            raise self._failed(f"sent {error}") from error
         self.served += 1
         return reply
 
-    def _await_ready(self, should_stop: Callable[[], bool]) -> None:
-        wait = _Deadline(time.monotonic() + self._limits.start_s, should_stop)
+    def _await_ready(self, wait: "_Deadline") -> None:
         unpack(lambda view: self._read(view, wait), most=0)
         self._ready = True
+
+    def _ended(self) -> ChildFailed:
+        try:
+            status = self._process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            return self._failed("closed its pipes")
+        how = f"by signal {-status}" if status < 0 else f"with status {status}"
+        return self._failed(f"ended {how}", status)
+
+    def _failed(self, what: str, status: int | None = None) -> ChildFailed:
+        if self._ready:
+            return ChildFailed(f"the child {what} without an answer", status)
+        tried = shlex.join(["python", *self._program])
+        return ChildNotStarted(
+            f"the child {what} before it was ready: see whether memory is left, and what"
+            f" `{tried} < /dev/null` says",
+            status,
+        )
 
     def kill(self) -> None:
         self._process.kill()
@@ -198,7 +250,7 @@ class _Child:
             wait.until_ready(self._replies.fileno(), select.POLLIN)
             count = os.readv(self._replies.fileno(), [view])
             if not count:
-                raise ChildFailed("the child ended without an answer")
+                raise EOFError
             view = view[count:]
 
 
@@ -206,6 +258,9 @@ class _Child:
 class _Deadline:
     at: float
     should_stop: Callable[[], bool]
+
+    def within(self, seconds: float) -> "_Deadline":
+        return _Deadline(min(self.at, time.monotonic() + seconds), self.should_stop)
 
     def until_ready(self, descriptor: int, event: int) -> None:
         poll = select.poll()
@@ -215,6 +270,6 @@ class _Deadline:
             ready = bool(poll.poll(_POLL_S * 1000))
             # Asked each time: a child that trickles its answer must not go on for ever.
             if time.monotonic() > self.at:
-                raise ChildFailed("the child ran out of time")
+                raise TimeoutError
             if not ready and self.should_stop():
                 raise ChildFailed("the child was stopped")

@@ -31,6 +31,7 @@ from processors.images.image import Image
 from processors.images.provenance import AigcLabel
 from processors.operations import Report, Restorer
 from processors.operations.marking import made_by
+from processors.sandbox.sandbox import ChildNotStarted
 from processors.worker.leases import Lease, Leases
 from schemas.errors import ErrorCode
 from schemas.events import ModelUsed, StoredResult, WorkReport
@@ -158,6 +159,9 @@ class Executor:
             # Every job that wants it fails so, and only an operator can mend it.
             _log.error("model_unavailable", job=lease.job.id, error=str(error))
             return Failed(error.code, error.found[:_DETAIL])
+        except ChildNotStarted as error:
+            _log.error("decoder_not_started", job=lease.job.id, error=str(error))
+            return Failed(error.code, "the process that reads pictures could not be started")
         except ProcessingFailure as error:
             return Failed(error.code, str(error)[:_DETAIL])
         except MemoryError:

@@ -2,10 +2,11 @@
 
 import io
 import resource
+import signal
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageCms
 
+from processors.failures import ProcessingFailure
 from processors.images.decoder import Decoder
 from processors.images.errors import (
     DecodeLimitReached,
@@ -26,7 +28,8 @@ from processors.images.errors import (
     UnsupportedFormat,
 )
 from processors.images.limits import DecodeLimits
-from processors.sandbox.sandbox import ChildFailed, Sandbox, SandboxLimits
+from processors.sandbox.sandbox import ChildFailed, ChildNotStarted, Sandbox, SandboxLimits
+from schemas.errors import ErrorCode
 from schemas.operations import ImageFormat
 
 
@@ -61,6 +64,12 @@ GOOD = saved(Pillow.fromarray(PIXELS))
 def decoder() -> Iterator[Decoder]:
     with Decoder() as decoder:
         yield decoder
+
+
+@pytest.fixture(scope="module")
+def slow() -> bytes:
+    """A file that takes long to decode."""
+    return saved(Pillow.effect_noise((6_000, 5_000), 80), "JPEG", quality=95)
 
 
 def decodes(decoder: Decoder) -> bool:
@@ -124,8 +133,7 @@ def test_a_picture_that_needs_too_much_memory_ends_alone() -> None:
         assert decodes(decoder)
 
 
-def test_a_picture_that_takes_too_long_is_killed_and_the_next_one_decodes() -> None:
-    slow = saved(Pillow.effect_noise((6_000, 5_000), 80), "JPEG", quality=95)
+def test_a_picture_that_takes_too_long_is_killed_and_the_next_one_decodes(slow: bytes) -> None:
     with Decoder(sandbox=SandboxLimits(wall_s=0.2)) as decoder:
         with pytest.raises(DecodeLimitReached):
             decoder.decode(slow)
@@ -168,16 +176,115 @@ def child(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Decoder, psutil.Pro
         yield decoder, started
 
 
-def test_a_process_killed_from_outside_is_replaced(
+def test_a_process_killed_while_it_waits_is_replaced(
     child: tuple[Decoder, psutil.Process],
 ) -> None:
     decoder, process = child
     process.kill()
 
-    with pytest.raises(DecodeLimitReached):
+    assert decodes(decoder)
+
+
+def while_decoding(end: Callable[[psutil.Process], None], times: int) -> Callable[[], bool]:
+    """Return a `should_stop` that ends the processes at work, as often as told, and says no."""
+    others, ended = set(psutil.Process().children()), set[psutil.Process]()
+
+    def should_stop() -> bool:
+        for process in set(psutil.Process().children()) - others - ended:
+            # Its seconds of CPU are limited from its first request on.
+            if (
+                process.rlimit(psutil.RLIMIT_CPU)[0] != resource.RLIM_INFINITY
+                and len(ended) < times
+            ):
+                end(process)
+                ended.add(process)
+        return False
+
+    return should_stop
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_picture_whose_process_is_ended_from_outside_is_decoded_by_another(
+    slow: bytes, number: signal.Signals
+) -> None:
+    ended: list[psutil.Process] = []
+
+    def end(process: psutil.Process) -> None:
+        process.send_signal(number)
+        ended.append(process)
+
+    with Decoder() as decoder:
+        image = decoder.decode(slow, should_stop=while_decoding(end, times=1))
+
+    assert len(ended) == 1
+    assert image.source_size == (6_000, 5_000)
+
+
+def test_a_picture_whose_process_is_killed_twice_is_not_tried_a_third_time(slow: bytes) -> None:
+    with Decoder() as decoder:
+        with pytest.raises(DecodeLimitReached, match="signal 9"):
+            decoder.decode(slow, should_stop=while_decoding(psutil.Process.kill, times=2))
+        assert decodes(decoder)
+
+
+def test_a_second_try_has_only_what_the_first_left_of_its_time(slow: bytes) -> None:
+    first: list[psutil.Process] = []
+
+    def should_stop() -> bool:
+        if time.monotonic() - started > 2.2 and first[0].is_running():
+            first[0].kill()
+        return hangs()
+
+    def hang(process: psutil.Process) -> None:
+        process.suspend()
+        first.append(process)
+
+    hangs = while_decoding(hang, times=2)
+    # With the second of grace, 2.5 for a request; 3.5 for all.
+    with Decoder(sandbox=SandboxLimits(start_s=1, wall_s=1.5)) as decoder:
+        started = time.monotonic()
+        with pytest.raises(ProcessingFailure, match="ran out of time"):
+            decoder.decode(slow, should_stop=should_stop)
+        assert 2.2 < time.monotonic() - started < 4.2
+
+
+@pytest.mark.parametrize(
+    ("limits", "found"),
+    [
+        (SandboxLimits(address_space=1 << 70), "ended with status 1"),
+        (SandboxLimits(start_s=0.001), "ran out of time"),
+    ],
+    ids=["it ends", "it hangs"],
+)
+def test_a_process_that_cannot_start_is_no_fault_of_the_picture(
+    limits: SandboxLimits, found: str
+) -> None:
+    with Decoder(sandbox=limits) as decoder, pytest.raises(ChildNotStarted, match=found) as caught:
         decoder.decode(GOOD)
 
-    assert decodes(decoder)
+    assert not isinstance(caught.value, ImageRefused)
+    assert caught.value.code is ErrorCode.PROCESSING_FAILED
+    assert "python -m processors.images.decode_child" in str(caught.value)
+
+
+def test_a_program_that_is_not_there_is_told_with_its_status() -> None:
+    with (
+        Sandbox("processors.images.no_such_module") as sandbox,
+        pytest.raises(ChildNotStarted) as caught,
+    ):
+        sandbox.call({})
+
+    assert caught.value.status == 1
+
+
+def test_a_process_killed_before_it_is_ready_is_no_fault_of_the_picture() -> None:
+    others = set(psutil.Process().children())
+
+    with Decoder() as decoder:
+        decoder.warm()
+        for process in set(psutil.Process().children()) - others:
+            process.kill()
+        assert decodes(decoder)
 
 
 def test_the_process_has_limits_no_secrets_and_no_files(
@@ -224,8 +331,7 @@ def test_threads_decode_at_once(decoder: Decoder) -> None:
         assert all(pool.map(lambda _: decodes(decoder), range(12)))
 
 
-def test_decoding_stops_when_the_worker_is_asked_to() -> None:
-    slow = saved(Pillow.effect_noise((6_000, 5_000), 80), "JPEG", quality=95)
+def test_decoding_stops_when_the_worker_is_asked_to(slow: bytes) -> None:
     with Decoder() as decoder:
         started = time.monotonic()
         with pytest.raises(DecodeLimitReached, match="stopped"):

@@ -15,6 +15,7 @@ from processors.images.errors import DecodeLimitReached
 from processors.images.image import Image
 from processors.models.files import SETTING
 from processors.operations import Restorer
+from processors.sandbox.sandbox import ChildNotStarted
 from processors.worker.execute import Executor, Failed, Stopped, Succeeded
 from processors.worker.leases import Lease, LeaseLostError, Leases
 from schemas.errors import ErrorCode
@@ -37,6 +38,13 @@ class StoppedDecoder(Decoder):
     def decode(self, data: bytes, *, should_stop: Callable[[], bool] = lambda: False) -> Image:  # noqa: ARG002 - as in `Decoder`
         self._meanwhile()
         raise DecodeLimitReached("decoding was stopped: the child was stopped")
+
+
+class BrokenDecoder(Decoder):
+    """A decoder whose process cannot start."""
+
+    def decode(self, data: bytes, *, should_stop: Callable[[], bool] = lambda: False) -> Image:  # noqa: ARG002 - as in `Decoder`
+        raise ChildNotStarted("the child ended with status 1 before it was ready", 1)
 
 
 class ReadyDecoder(Decoder):
@@ -200,6 +208,22 @@ def test_a_picture_that_stops_its_decoder_fails_with_that_code(attempt: Attempt)
 
     assert isinstance(outcome, Failed)
     assert outcome.code is ErrorCode.DECODE_LIMIT
+
+
+def test_a_decoder_that_cannot_start_is_the_operators_trouble_and_told_in_the_log(
+    attempt: Attempt,
+) -> None:
+    attempt.decoder = BrokenDecoder()
+
+    with capture_logs() as log:
+        outcome = attempt.run(attempt.open(UPSCALE))
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code is ErrorCode.PROCESSING_FAILED
+    assert "status" not in outcome.detail
+    (told,) = log
+    assert (told["event"], told["log_level"]) == ("decoder_not_started", "error")
+    assert "status 1" in told["error"]
 
 
 def test_memory_that_runs_out_fails_the_job_and_not_the_worker(attempt: Attempt) -> None:
