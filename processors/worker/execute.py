@@ -193,6 +193,8 @@ class Executor:
             mask_data = self._fetch(job.mask, lease) if job.mask else None
         with timer.phase("decode", lease):
             image = self._decode(data, lease)
+            # Each may take a decoder nearly as long as a lease waits for progress.
+            lease.progress()
             mask = self._decode(mask_data, lease) if mask_data is not None else None
         _must_be_as_admitted(job, image)
         with timer.phase("restore", lease):
