@@ -70,7 +70,9 @@ def load(entry: Entry) -> Command:
     found = getattr(importlib.import_module(module), attribute)
     if not isinstance(found, typer.Typer):
         application = typer.Typer(add_completion=False)
-        application.command(entry.name, epilog=EPILOG)(found)
+        # A command that lists its exit codes has not all of these, or gives them other meanings.
+        epilog = None if "Exit codes:" in (found.__doc__ or "") else EPILOG
+        application.command(entry.name, epilog=epilog)(found)
         found = application
     command = typer.main.get_command(found)
     command.name = entry.name

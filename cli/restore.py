@@ -22,7 +22,7 @@ from rich.console import Console
 
 from cli.context import EXIT_FAILED, fail
 from cli.restoring.asked import OPERATIONS, WronglyAskedError, parameters_of
-from cli.restoring.files import Item, SameResultError, find_items
+from cli.restoring.files import Item, ResultsAmongInputsError, SameResultError, find_items
 from cli.restoring.sizing import Side, Size, size_of
 from schemas.operations import InpaintParameters, OperationName, PictureOperation, takes_mask_file
 
@@ -147,7 +147,7 @@ def _items(
         items = find_items(inputs, output, mask=mask, masked=masked, suffix=suffix)
     except OSError as error:
         fail(f"cannot read {error.filename}: {error.strerror}", EXIT_USAGE)
-    except SameResultError as error:
+    except (SameResultError, ResultsAmongInputsError) as error:
         fail(str(error), EXIT_USAGE)
     if not items:
         fail(f"no pictures in {', '.join(map(str, inputs))}", EXIT_USAGE)

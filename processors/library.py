@@ -12,7 +12,6 @@ several threads.
 """
 
 import atexit
-import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,8 +78,9 @@ def read(source: str | os.PathLike[str] | bytes) -> Image:
     """Return the picture in a file, given by its path or as its bytes.
 
     The format is told by the content: JPEG, PNG, WebP, AVIF, TIFF, HEIC, GIF or BMP. Raises a
-    kind of `processors.images.errors.ImageRefused`, `OSError` when there is no such file, or
-    `processors.sandbox.sandbox.ChildNotStarted` when the decoder's process cannot start.
+    kind of `processors.images.errors.ImageRefused`, `OSError` when there is no such file or it is a
+    pipe, a socket or a device, or `processors.sandbox.sandbox.ChildNotStarted` when the
+    decoder's process cannot start.
     """
     body = source if isinstance(source, bytes) else bytes_of(Path(source))
     return _decoder(os.getpid()).decode(body)
@@ -150,7 +150,8 @@ def write(
 
     The format is that of the name's end (`SUFFIXES`); `how` changes what else was asked for with
     the operation: quality, subsampling, target_bytes, metadata. The file is there when it is
-    whole. Raises `ValueError` for another end or a wrong parameter, `FileExistsError` unless
+    whole. Raises `ValueError` for another end, a `format` that is not the end's or a wrong
+    parameter, `FileExistsError` unless
     `overwrite`, `processors.images.errors.ImageTooLarge` when the format holds no sides as long.
     """
     target = Path(path)
@@ -160,6 +161,8 @@ def write(
     asked = PictureParameters.model_validate(
         result.parameters.model_dump(include=set(PictureParameters.model_fields)) | how
     )
+    if "format" in how and asked.format not in {"auto", form.value}:
+        raise ValueError(f"{target.name} ends as {form} does, and format={asked.format} was asked")
     file = encoded(result, form, asked, aigc=aigc)
     write_whole(target, file.body, replace=overwrite)
     return tuple(dict.fromkeys((*result.warnings, *file.warnings)))
@@ -173,19 +176,28 @@ def _picture(source: Source) -> Image:
 # other's pictures.
 
 
-@functools.cache
+# Threads that come first at once each make one, and the first of these stays: what is not used has
+# neither processes nor networks. A lock might be held by another thread while a process is forked,
+# for ever then.
+_decoders: Final[dict[int, Decoder]] = {}
+_restorers: Final[dict[int, Restorer]] = {}
+
+
 def _decoder(process: int) -> Decoder:
-    decoder = Decoder()
-    atexit.register(_end, process, decoder.close)
-    return decoder
+    if process not in _decoders:
+        made = Decoder()
+        if _decoders.setdefault(process, made) is made:
+            atexit.register(_end, process, made.close)
+    return _decoders[process]
 
 
-@functools.cache
 def _restorer(process: int) -> Restorer:
-    supplied = os.environ.get("PICMEND_MODELS")
-    restorer = Restorer(Registry(models_dir=Path(supplied) if supplied else None))
-    atexit.register(_end, process, restorer.close)
-    return restorer
+    if process not in _restorers:
+        supplied = os.environ.get("PICMEND_MODELS")
+        made = Restorer(Registry(models_dir=Path(supplied) if supplied else None))
+        if _restorers.setdefault(process, made) is made:
+            atexit.register(_end, process, made.close)
+    return _restorers[process]
 
 
 def _end(process: int, close: Callable[[], None]) -> None:

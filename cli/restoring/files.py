@@ -26,6 +26,10 @@ class SameResultError(ValueError):
     """Two inputs would have one result."""
 
 
+class ResultsAmongInputsError(ValueError):
+    """The results would lie in a folder of inputs and be taken for inputs the next time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A file to restore: `name` is the result's path below the output folder, without its end."""
@@ -49,9 +53,12 @@ def find_items(
     named as it is, with `.mask.png` behind; a mask is no picture, unless it is named as one. Where
     two files of a folder differ in their end alone, the results keep it: `a.jpg.png`, `a.tif.png`.
     `suffix` ends each result's name before the dot; what a folder holds that ends so is a result,
-    and left out. Raises `OSError` when an input cannot be read, and `SameResultError` when two
-    folders hold files of the same name.
+    and left out. Raises `OSError` when an input cannot be read, `SameResultError` when two folders
+    hold files of the same name, and `ResultsAmongInputsError` when the output folder is itself an
+    input and no suffix tells its results.
     """
+    if not suffix:
+        _must_lie_apart(inputs, folder)
     found = dict[Path, tuple[Path, Path]]()
     marks = mask.resolve() if masked and mask is not None else None
     for path, name in _found(inputs, folder, masked=masked):
@@ -104,6 +111,16 @@ def _below(top: Path, output: Path) -> Iterator[Path]:
             path = Path(parent, name)
             if not name.startswith(_HIDDEN) and path.is_file():
                 yield path
+
+
+def _must_lie_apart(inputs: Iterable[Path], folder: Path) -> None:
+    output = folder.resolve()
+    for given in inputs:
+        if given.is_dir() and given.resolve() == output:
+            raise ResultsAmongInputsError(
+                f"the results would lie among the pictures in {given}, and be taken for pictures "
+                "the next time; name another folder with -o, or give --suffix, such as _x4"
+            )
 
 
 def _must_differ(found: Iterable[tuple[Path, Path]]) -> None:

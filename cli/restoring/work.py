@@ -171,6 +171,8 @@ class Work:
             reason = f"the result would replace the input {target}; name another folder or --suffix"
             return Failed(item.path, reason)
         try:
+            if target.is_symlink() and not target.exists() and not self.overwrite:
+                return _unwritable(item, target, "it is a link to nothing")
             if target.is_dir():
                 return _unwritable(item, target, "it is a folder")
             there = target.exists()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from PIL import Image
 from pydantic import ValidationError
 
 import processors
+from processors import library
 from processors.engine.tiled import Cancelled
+from processors.images.decoder import Decoder
 from processors.images.errors import FileTooLarge, TruncatedImage
 from processors.images.image import Image as Picture
 from processors.operations.inpaint import MaskMissing, MaskSizeMismatch
@@ -111,6 +114,38 @@ def test_how_a_result_is_written_can_be_said_twice(photograph: Path) -> None:
     processors.write(result, second, quality=95)
 
     assert first.stat().st_size < second.stat().st_size
+
+
+def test_a_format_that_the_name_contradicts_is_an_error(photograph: Path) -> None:
+    result, target = filled(photograph), photograph.with_name("out.png")
+
+    with pytest.raises(ValueError, match=r"out\.png ends as png does, and format=webp was asked"):
+        processors.write(result, target, format="webp")
+    assert not target.exists()
+    processors.write(result, target, format="png")
+
+
+def test_threads_that_come_first_at_once_share_one_decoder() -> None:
+    start, mine = threading.Barrier(4), list[Decoder]()
+
+    def ask() -> None:
+        # Ids that no process has: each stands for one whose first call this is.
+        for process in range(-200, 0):
+            start.wait()
+            mine.append(library._decoder(process))  # noqa: SLF001 (the race is in it alone)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        asking = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+
+    assert len(set(map(id, mine))) == 200
 
 
 def test_a_file_is_replaced_only_when_asked_to(photograph: Path) -> None:

@@ -143,6 +143,44 @@ def test_what_is_in_a_results_way_is_no_result(tmp_path: Path) -> None:
     assert "File name too long; mend that" in name.output
 
 
+def test_a_pipe_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    pipe, out = tmp_path / "pipe.png", tmp_path / "out"
+    os.mkfifo(pipe)
+    (tmp_path / "link.png").symlink_to(picture(tmp_path / "a.png"))
+
+    result = restore(pipe, tmp_path / "link.png", "-o", out, *FAST, "--json")
+
+    assert result.exit_code == 1
+    failed, restored = lines(result)
+    assert "it is a pipe, a socket or a device" in str(failed["reason"])
+    assert restored["status"] == "restored"
+    assert below(out) == ["link.png"]
+
+
+def test_a_link_to_nothing_is_no_result(tmp_path: Path) -> None:
+    source, out = picture(tmp_path / "a.png"), tmp_path / "out"
+    out.mkdir()
+    (out / "a.png").symlink_to(tmp_path / "nowhere")
+
+    result = restore(source, "-o", out, *FAST)
+
+    assert result.exit_code == 1
+    assert "it is a link to nothing" in result.output
+    assert restore(source, "-o", out, *FAST, "--overwrite").exit_code == 0
+    assert below(tmp_path) == ["a.png", "out/a.png"]
+
+
+def test_a_folder_of_pictures_takes_no_results_without_a_suffix(tmp_path: Path) -> None:
+    pictures = tmp_path / "in"
+    picture(pictures / "a.png")
+
+    result = restore(pictures, "-o", pictures / ".." / "in", *FAST, "--format", "webp")
+
+    assert result.exit_code == 2
+    assert "or give --suffix" in result.output
+    assert below(pictures) == ["a.png"]
+
+
 def test_results_are_written_as_asked(tmp_path: Path) -> None:
     source, out = picture(tmp_path / "a.png", side=64), tmp_path / "out"
 

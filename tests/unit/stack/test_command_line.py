@@ -43,6 +43,13 @@ def test_every_command_leads_to_a_module_and_explains_itself(
     assert result.exit_code == 0, result.output
 
 
+def test_a_command_lists_exit_codes_once_and_only_its_own() -> None:
+    result = CliRunner().invoke(app, ["restore", "--help"])
+    assert result.output.count("Exit codes:") == 1
+    assert "130" in result.output
+    assert "stack" not in result.output
+
+
 def test_a_command_without_a_stack_says_how_to_start_one(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
