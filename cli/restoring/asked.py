@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from schemas.operations import (
     PARAMETERS,
     IdentityParameters,
+    InpaintParameters,
     OperationName,
     PictureOperation,
     parse_parameters,
@@ -18,6 +19,7 @@ OPERATIONS: Final = tuple(name for name in OperationName if name is not Operatio
 
 
 SPELLED: Final = {
+    "operation": "--operation",
     "model": "--model",
     "factor": "--scale",
     "strength": "--strength",
@@ -40,17 +42,26 @@ def parameters_of(
 
     A text that is JSON is taken as such, so that numbers and lists can be given; any other, and
     one that the parameter takes only as text (`subsampling=420`), is text. Raises
-    `WronglyAskedError`.
+    `WronglyAskedError`, also where a parameter is given twice and not with the same value.
     """
     if operation not in OPERATIONS:
         raise WronglyAskedError(
             f"there is no operation {operation!r}; there are {', '.join(OPERATIONS)}"
         )
-    asked = {name: value for name, value in options.items() if value is not None}
-    pairs_given = dict(_pair(pair) for pair in pairs)
-    spelled = {name: SPELLED[name] for name in asked if name not in pairs_given}
-    texts = {name: value for name, value in asked.items() if isinstance(value, str)} | pairs_given
-    asked |= {name: _value(text) for name, text in texts.items()}
+    given = {"operation": operation, **options}
+    asked = {name: _value(value) for name, value in given.items() if value is not None}
+    texts = {name: value for name, value in given.items() if isinstance(value, str)}
+    spelled = {name: SPELLED[name] for name in asked}
+    told = dict(spelled)
+    for pair in pairs:
+        name, text = _pair(pair)
+        value = _value(text)
+        if asked.setdefault(name, value) != value:
+            raise WronglyAskedError(
+                f"{told[name]} and --param {pair} cannot both hold; give one of them"
+            )
+        texts[name] = text
+        told.setdefault(name, f"--param {pair}")
     try:
         parsed = parse_parameters(operation, asked)
     except ValidationError as error:
@@ -63,6 +74,8 @@ def parameters_of(
     match parsed:
         case IdentityParameters():
             raise WronglyAskedError("identity restores nothing")
+        case InpaintParameters() if parsed.shapes and parsed.mask != "shapes":
+            raise WronglyAskedError("shapes are what is filled only with --param mask=shapes")
         case _:
             return parsed
 
@@ -74,11 +87,13 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _value(text: str) -> object:
+def _value(given: object) -> object:
+    if not isinstance(given, str):
+        return given
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(given)
     except ValueError:
-        return text
+        return given
     return value
 
 

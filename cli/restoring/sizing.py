@@ -68,7 +68,7 @@ def size_of(asked: PictureOperation, sides: dict[Side, int | None]) -> Size | No
     # By whatever option it came.
     scaled = "factor" in asked.model_fields_set
     if len(given) > 1 or scaled:
-        names = [*given, *(["--scale"] if scaled else [])]
+        names = [*given, *(["--scale (factor)"] if scaled else [])]
         raise WronglyAskedError(f"{' and '.join(names)} cannot both hold; give one of them")
     ((side, pixels),) = given.items()
     if not isinstance(asked, UpscaleParameters | EnhanceParameters):

@@ -219,8 +219,12 @@ def test_a_marked_region_is_filled_by_the_mask_beside_the_picture(tmp_path: Path
             "none is asked for by --param mask",
         ),
         (("--format", "bmp"), "--format: "),
-        (("--long-side", "99", "--scale", "2"), "--long-side and --scale cannot both hold"),
+        (
+            ("--long-side", "99", "--scale", "2"),
+            "--long-side and --scale (factor) cannot both hold",
+        ),
         (("--operation", "tone", "--width", "99"), "--width is for upscale and enhance"),
+        (("--scale", "2", "--param", "factor=3"), "--scale and --param factor=3 cannot both hold"),
         (("--suffix", "a/b"), "--suffix is a part of a name"),
     ],
 )
