@@ -44,7 +44,13 @@ def restore(
     ],
     *,
     output: Annotated[
-        Path, typer.Option("--output", "-o", file_okay=False, help="The folder of the results.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            file_okay=False,
+            help="The folder of the results. Inside a folder of inputs, it is left out there.",
+        ),
     ],
     operation: Annotated[
         str, typer.Option(help=f"What to do: {', '.join(OPERATIONS)}.")
@@ -146,6 +152,10 @@ def _items(
             mask.stat()
         items = find_items(inputs, output, mask=mask, masked=masked, suffix=suffix)
     except OSError as error:
+        if error.filename == "-":
+            fail(
+                "standard input is not read; save the picture to a file, and name that", EXIT_USAGE
+            )
         fail(f"cannot read {error.filename}: {error.strerror}", EXIT_USAGE)
     except (SameResultError, ResultsAmongInputsError) as error:
         fail(str(error), EXIT_USAGE)

@@ -18,7 +18,8 @@ def bytes_of(path: Path) -> bytes:
     mode = path.stat().st_mode
     # A folder fails below, in the system's own words.
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device, and no file", str(path))
+        told = "it is a pipe, a socket or a device; save the picture to a file, and name that"
+        raise OSError(errno.EINVAL, told, str(path))
     with path.open("rb") as file:
         body = file.read(MAX_FILE_BYTES + 1)
         size = max(len(body), os.fstat(file.fileno()).st_size)

@@ -2,12 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from schemas.operations import ImageFormat
+from schemas.operations import WRITTEN, ImageFormat
 
 MASK_SUFFIX: Final = ".mask.png"
 """What follows a picture's whole name in the name of its mask, as in the object store."""
@@ -21,13 +21,16 @@ _SUFFIXES: Final = frozenset(f".{form.value}" for form in ImageFormat) | {
     ".heif",
 }
 
+_RESULTS: Final = frozenset(f".{form.extension}" for form in WRITTEN)
+_APART: Final = "name another folder with -o, or give --suffix, such as _x4"
+
 
 class SameResultError(ValueError):
     """Two inputs would have one result."""
 
 
 class ResultsAmongInputsError(ValueError):
-    """The results would lie in a folder of inputs and be taken for inputs the next time."""
+    """A result would lie where inputs are looked for, and be taken for one the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +57,21 @@ def find_items(
     two files of a folder differ in their end alone, the results keep it: `a.jpg.png`, `a.tif.png`.
     `suffix` ends each result's name before the dot; what a folder holds that ends so is a result,
     and left out. Raises `OSError` when an input cannot be read, `SameResultError` when two folders
-    hold files of the same name, and `ResultsAmongInputsError` when the output folder is itself an
-    input and no suffix tells its results.
+    hold files of the same name, and `ResultsAmongInputsError` when a result would lie where inputs
+    are looked for and no suffix tells it from them.
     """
-    if not suffix:
-        _must_lie_apart(inputs, folder)
     found = dict[Path, tuple[Path, Path]]()
     marks = mask.resolve() if masked and mask is not None else None
     for path, name in _found(inputs, folder, masked=masked):
         if path not in inputs and (path.resolve() == marks or _ends(path, suffix)):
             continue
         found.setdefault(path.resolve(), (path, name))
+    # By the only names that they have: links may lead from the output folder to an input.
+    parents = {name.parent for _, name in found.values()}
+    places = {parent: (folder / parent).resolve() for parent in parents}
+    if not suffix:
+        _must_lie_apart(inputs, found.values(), folder, places)
+    _leave_out_results(found, places, suffix)
     _must_differ(found.values())
     # Whole names count, too: beside `a.jpg` and `a.tif`, an `a.jpg.png` must keep its end.
     taken = Counter(each for _, name in found.values() for each in (name, name.with_suffix("")))
@@ -113,14 +120,42 @@ def _below(top: Path, output: Path) -> Iterator[Path]:
                 yield path
 
 
-def _must_lie_apart(inputs: Iterable[Path], folder: Path) -> None:
-    output = folder.resolve()
-    for given in inputs:
-        if given.is_dir() and given.resolve() == output:
+def _leave_out_results(
+    found: dict[Path, tuple[Path, Path]], places: Mapping[Path, Path], suffix: str
+) -> None:
+    """Leave out what is named as the result of another is, if a suffix tells that it is one."""
+    sources = dict[Path, Path]()
+    for path, name in found.values():
+        for stem in (name.stem, name.name):
+            sources.setdefault(places[name.parent] / (stem + suffix), path)
+    for resolved, (path, _) in list(found.items()):
+        source = sources.get(resolved.with_suffix(""), path)
+        if source == path or resolved.suffix not in _RESULTS:
+            continue
+        if not suffix:
             raise ResultsAmongInputsError(
-                f"the results would lie among the pictures in {given}, and be taken for pictures "
-                "the next time; name another folder with -o, or give --suffix, such as _x4"
+                f"{path} lies where a result of {source} goes, and may be one; {_APART}"
             )
+        del found[resolved]
+
+
+def _must_lie_apart(
+    inputs: Iterable[Path],
+    found: Iterable[tuple[Path, Path]],
+    folder: Path,
+    places: Mapping[Path, Path],
+) -> None:
+    output = folder.resolve()
+    tops = {given: given.resolve() for given in inputs if given.is_dir()}
+    for path, name in found:
+        place = places[name.parent]
+        for given, top in tops.items():
+            left_out = output != top and output.is_relative_to(top) and place.is_relative_to(output)
+            if place.is_relative_to(top) and not left_out:
+                raise ResultsAmongInputsError(
+                    f"the result of {path} would lie among the pictures in {given}, and be taken "
+                    f"for a picture the next time; {_APART}"
+                )
 
 
 def _must_differ(found: Iterable[tuple[Path, Path]]) -> None:

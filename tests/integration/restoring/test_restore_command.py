@@ -152,7 +152,7 @@ def test_a_pipe_is_told_and_the_others_go_on(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     failed, restored = lines(result)
-    assert "it is a pipe, a socket or a device" in str(failed["reason"])
+    assert "it is a pipe, a socket or a device; save the picture" in str(failed["reason"])
     assert restored["status"] == "restored"
     assert below(out) == ["link.png"]
 
@@ -341,6 +341,7 @@ def test_without_a_terminal_each_result_is_told_in_a_line(tmp_path: Path) -> Non
 def test_nothing_to_restore_is_a_wrong_call(tmp_path: Path) -> None:
     assert "no pictures in" in restore(tmp_path, "-o", tmp_path / "out").output
     assert restore(tmp_path / "none.png", "-o", tmp_path / "out").exit_code == 2
+    assert "standard input is not read" in restore("-", "-o", tmp_path / "out").output
 
 
 def test_a_killed_run_leaves_whole_results_alone_and_the_next_goes_on(tmp_path: Path) -> None:

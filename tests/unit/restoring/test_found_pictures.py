@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.restoring.files import Item, SameResultError, find_items
+from cli.restoring.files import Item, ResultsAmongInputsError, SameResultError, find_items
 from schemas.operations import ImageFormat
 
 
@@ -114,3 +114,84 @@ def test_a_mask_for_all_is_no_picture_of_the_folder_that_it_lies_in(tmp_path: Pa
 
     assert names(items) == ["a"]
     assert names(named) == ["hole"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output"),
+    [
+        (["a"], "a"),
+        (["a"], "link"),
+        (["link"], "a"),
+        (["a/b"], "a"),
+        (["link/b"], "c/../a"),
+        (["a/x.jpg", "a/b"], "a"),
+        (["a", "a/out/s"], "a/out"),
+        (["c", "a/b"], "a"),
+        (["c"], "d"),
+    ],
+)
+def test_a_result_that_would_be_an_input_the_next_time_is_refused(
+    tmp_path: Path, inputs: list[str], output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, "a/x.jpg", "a/b/b/y.jpg", "a/out/s/z.jpg", "a/s/z.jpg", "c/b/w.jpg")
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "b").symlink_to(tmp_path / "c" / "b")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ResultsAmongInputsError, match="name another folder with -o, or give --suf"):
+        found(*map(Path, inputs), output=Path(output))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output"),
+    [
+        (["a"], "a/out"),
+        (["a"], "a/b/out"),
+        (["a"], "link/out"),
+        (["link"], "a/out"),
+        (["c/../a"], "a/./out"),
+        (["a"], "a/away"),
+        (["c"], "a"),
+        (["c/b"], "c"),
+        (["c/b/w.jpg"], "c"),
+        (["a", "a/b"], "a/out"),
+    ],
+)
+def test_a_second_run_takes_what_the_first_took(
+    tmp_path: Path, inputs: list[str], output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, "a/x.jpg", "a/b/y.jpg", "a/b/deep/z.jpg", "c/b/w.jpg", "else/nothing")
+    (tmp_path / "link").symlink_to("a")
+    (tmp_path / "a" / "away").symlink_to(tmp_path / "else")
+    monkeypatch.chdir(tmp_path)
+    taken = [Path(each) for each in inputs]
+
+    first = found(*taken, output=Path(output))
+    for item in first:
+        result = item.target(Path(output), ImageFormat.PNG)
+        made(result.parent, result.name)
+
+    assert first
+    assert found(*taken, output=Path(output)) == first
+
+
+def test_what_may_be_the_result_of_another_is_told(tmp_path: Path) -> None:
+    top = made(tmp_path, "a.jpg", "a.png", "b.jpg", "b.JPG", "c.jpg", "c.jpg.webp")
+
+    for one, other in (("a.jpg", "a.png"), ("a.png", "a.jpg"), ("c.jpg", "c.jpg.webp")):
+        with pytest.raises(ResultsAmongInputsError, match="may be one; name another folder"):
+            found(top / one, top / other, output=top)
+        assert len(found(top / one, top / other, output=top / "out")) == 2
+    assert len(found(top / "a.jpg", top / "b.jpg", output=top)) == 2
+
+
+def test_named_results_of_an_ending_are_left_out_where_their_pictures_are_named_too(
+    tmp_path: Path,
+) -> None:
+    top = made(tmp_path, "a.jpg", "a_x4.jpg", "b.jpg", "b.jpg_x4.png", "c_x4.png")
+    named = sorted(top.iterdir())
+
+    items = find_items(named, top, mask=None, masked=False, suffix="_x4")
+
+    assert names(items) == ["a_x4", "b_x4", "c_x4_x4"]
