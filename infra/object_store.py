@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-import urllib3
 from minio import Minio
 from minio.datatypes import Object
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
@@ -21,6 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from infra import metrics
 from infra.presigned_url import Signer
+from infra.steady_http import SteadyPool
 from infra.stored_objects import (
     PAGE,
     AccessDenied,
@@ -58,7 +58,6 @@ OnBytes = Callable[[int], None]
 PART_BYTES = 16 * 1024 * 1024
 """Size of the parts that `put_file` sends; a multipart ETag depends on it."""
 
-_CONNECT_S, _READ_S = 2.0, 20.0
 _CHUNK = 256 * 1024
 _SMALLEST_PART = 5 * 1024**2
 """The least that minio-py lets a part be."""
@@ -80,8 +79,9 @@ class S3ObjectStore(ObjectStore):
     """A bucket of an S3 store, by minio-py; see `ObjectStore`.
 
     `connections` is the number kept open: as many threads can call at once without
-    waiting. A refused connection is an error at once, a silent store after two times 20 s;
-    a connection that the store closed meanwhile is replaced within the call.
+    waiting. A refused connection is an error at once, a silent store after two times 20 s,
+    however long a transfer takes that moves; a connection that the store closed meanwhile is
+    replaced within the call.
     """
 
     def __init__(
@@ -99,14 +99,7 @@ class S3ObjectStore(ObjectStore):
         if address.scheme not in ("http", "https") or not address.netloc or address.path.strip("/"):
             raise ValueError(f"endpoint {endpoint!r} is not of the form http(s)://host:port")
         self._bucket = bucket
-        # Sent again once where no answer came; urllib3 leaves out POST, which is not idempotent.
-        retries = urllib3.Retry(total=1, redirect=0, status=0, backoff_factor=0)
-        self._pool = urllib3.PoolManager(
-            maxsize=connections,
-            block=True,
-            timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
-            retries=retries,
-        )
+        self._pool = SteadyPool(connections=connections)
         self._client = Minio(
             address.netloc,
             access_key=access_key,
