@@ -247,8 +247,8 @@ ATTEMPTS: Final = _counter(
     "operation",
     "outcome",
     process="worker",
-    meaning="Attempts that ended, by how: `lease_lost` and `abandoned` report nothing, and the"
-    " sweeper repairs what they leave.",
+    meaning="Attempts that ended, by how: `lease_lost` and `abandoned` report nothing; their jobs"
+    " are given back, or the sweeper repairs what they leave.",
 )
 LEASE_LOSSES: Final = _counter(
     "picmend_lease_losses_total",

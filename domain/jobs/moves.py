@@ -21,6 +21,7 @@ MOVES: Final[frozenset[Move]] = frozenset(
         (JobState.DISPATCHED, JobState.RUNNING, Actor.WORKER),
         (JobState.DISPATCHED, JobState.QUEUED, Actor.SWEEPER),
         (JobState.RUNNING, JobState.QUEUED, Actor.SWEEPER),
+        (JobState.RUNNING, JobState.QUEUED, Actor.WORKER),
         (JobState.RUNNING, JobState.FAILED, Actor.SWEEPER),
         (JobState.RUNNING, JobState.CANCELLED, Actor.SWEEPER),
         (JobState.RUNNING, JobState.FAILED, Actor.RESULTS),

@@ -110,3 +110,23 @@ def requeue_suspended(
             ([account for account, _ in suspended], [name for _, name in suspended], limit),
         ).fetchall()
     return [job_from_row(row) for row in rows]
+
+
+def requeue_running(conn: Connection, attempts: Collection[tuple[JobId, int]]) -> list[Job]:
+    """Move running attempts back to `queued`, as if they had not begun.
+
+    One that is asked to stop is left alone: it would wait in line with that.
+    """
+    with conn.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(
+            "WITH chosen AS (SELECT jobs.id FROM jobs"
+            " JOIN unnest(%s::text[], %s::int[]) AS c (id, attempt)"
+            " ON jobs.id = c.id AND jobs.attempt = c.attempt"
+            " WHERE state = 'running' AND NOT cancel_requested"
+            " ORDER BY jobs.id FOR UPDATE OF jobs)"
+            " UPDATE jobs SET state = 'queued', version = version + 1, worker = NULL,"
+            " lease_until = NULL, started_at = NULL, dispatched_at = NULL"
+            " FROM chosen WHERE jobs.id = chosen.id RETURNING " + COLUMNS,
+            ([job for job, _ in attempts], [attempt for _, attempt in attempts]),
+        ).fetchall()
+    return [job_from_row(row) for row in rows]

@@ -1,4 +1,4 @@
-"""How a worker gets and keeps a job: claim and lease."""
+"""How a worker gets, keeps and gives back a job: claim and lease."""
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -71,3 +71,17 @@ def renew_leases(
     missing has been taken away: its work must stop and counts for nothing unless it succeeds.
     """
     return jobs.renew(conn, attempts, clock.now() + lease)
+
+
+def hand_back(
+    conn: Connection, attempts: Collection[tuple[JobId, int]], *, clock: Clock
+) -> list[JobId]:
+    """Put running attempts back in line that their worker will not carry through.
+
+    For what is no fault of the job's, as when its worker is stopped: unlike a lease that is
+    lost it counts for nothing, however often it happens. Returns those that were the worker's;
+    of the others one that is asked to stop ends cancelled once its lease is over.
+    """
+    again = queue.requeue_running(conn, attempts)
+    record(conn, again, by=Actor.WORKER, at=clock.now())
+    return [job.id for job in again]

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Final
 import torch
 
 from domain.jobs.model import Job
-from domain.pipeline.claim import claim_batch, renew_leases
+from domain.pipeline.claim import claim_batch, hand_back, renew_leases
 from infra import logs, metrics, tracing
 from infra.allowances import KafkaAllowances
 from infra.clock import Clock, SystemClock
@@ -38,10 +39,11 @@ from processors.worker.presence import Presence
 from schemas.ids import JobId
 
 DRAIN_S: Final = 8.0
-"""How long a stop waits for what runs; what takes longer is done again by another worker."""
+"""How long a stop waits for what runs; what takes longer is given back to other workers."""
 
 LEAVE_S: Final = 2.0
-"""How long a stop waits to be told of; a worker that tells nothing more is gone in 15 s."""
+"""How long a stop waits to be told of, and then for what is given back: what was not is found out
+after 15 s."""
 
 PARTS: Final = ("loop", "leases", "jobs")
 """What `/health` judges: the loop, the renewal of leases, and that the jobs make progress."""
@@ -69,6 +71,11 @@ class Claims:
         """Renew leases in one statement; return which still run, and whether they must stop."""
         with self._pool.connection() as conn:
             return renew_leases(conn, attempts, lease=self._lease, clock=self._clock)
+
+    def hand_back(self, attempts: Sequence[tuple[JobId, int]]) -> list[JobId]:
+        """Put attempts back in line in one transaction; return those that were this worker's."""
+        with self._pool.connection() as conn:
+            return hand_back(conn, attempts, clock=self._clock)
 
 
 def main() -> None:
@@ -108,7 +115,13 @@ def run(
         check=False,
     )
     claims = make_claims(pool, clock, worker=name, lease=timedelta(seconds=config.lease_s))
-    leases = Leases(claims.renew, clock, lease_s=config.lease_s, renewal_s=config.lease_renewal_s)
+    leases = Leases(
+        claims.renew,
+        clock,
+        lease_s=config.lease_s,
+        renewal_s=config.lease_renewal_s,
+        hand_back=claims.hand_back,
+    )
     capacity = config.slots()
     producer = KafkaPythonProducer(config.kafka_bootstrap, client_id=f"picmend-{name}")
     consumer = KafkaPythonConsumer(
@@ -151,7 +164,7 @@ def run(
         monitor.watch(turns, renewals, jobs)
         renewing = threading.Thread(
             target=_keep_renewing,
-            args=(leases, config.lease_renewal_s, stopping, renewals),
+            args=(leases, config.lease_renewal_s, renewals),
             name="leases",
             daemon=True,
         )
@@ -176,15 +189,20 @@ def run(
         consumer.close()
         if not worker.drain(DRAIN_S):
             _log.warning("left_running", worker=name)
+            giving = threading.Thread(target=leases.hand_back_all, name="hand_back", daemon=True)
+            giving.start()
+            giving.join(LEAVE_S)
         present.join(LEAVE_S)
     producer.close()
     tracing.stop()
-    # Threads that still run a job must not hold the process: its lease will be taken over.
+    # Threads that still run a job must not hold the process: it has been given back.
     os._exit(0)
 
 
-def _keep_renewing(leases: Leases, every_s: float, stopping: threading.Event, pulse: Pulse) -> None:
-    while not stopping.wait(every_s):
+def _keep_renewing(leases: Leases, every_s: float, pulse: Pulse) -> None:
+    """Renew until the process ends: also while a stop waits for what runs."""
+    while True:
+        time.sleep(every_s)
         pulse.beat()
         leases.renew_all()
 

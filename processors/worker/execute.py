@@ -3,22 +3,20 @@
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 from domain.jobs.model import Header, Job, StoredObject, result_key
-from infra import metrics, tracing
+from infra import tracing
 from infra.clock import Time
 from infra.logs import logger
 from infra.stored_objects import (
-    AccessDenied,
     ObjectChanged,
     ObjectMissing,
     ObjectStore,
     ObjectTooLarge,
-    StoreUnavailable,
 )
 from processors.content import ContentForbidden
 from processors.engine.room import Room
@@ -33,6 +31,7 @@ from processors.operations import Report, Restorer
 from processors.operations.marking import made_by
 from processors.sandbox.sandbox import ChildNotStarted
 from processors.worker.leases import Lease, Leases
+from processors.worker.patience import Patience, go_on
 from schemas.errors import ErrorCode
 from schemas.events import ModelUsed, StoredResult, WorkReport
 from schemas.operations import (
@@ -44,13 +43,8 @@ from schemas.operations import (
 from schemas.sizes import MAX_RESULT_PIXELS, result_size
 from schemas.warnings import Warned
 
-PATIENCE_S: Final = 600.0
-"""How long an attempt waits for an object store that is away, before it lets go of its lease."""
-
 _DETAIL: Final = 500
-_WAITS: Final = metrics.WORLD_WAITS.labels("worker_store")
 _log = logger(__name__)
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +84,8 @@ class SourceChangedError(Exception):
 
 @dataclass(slots=True)
 class _Timer:
+    """Times what is done to a picture; waiting for room, or to be stored, is no phase."""
+
     phases_ms: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -134,7 +130,7 @@ class Executor:
         self._leases = leases
         self._decoder = decoder
         self._restorer = restorer
-        self._time = time
+        self._patience = Patience(time)
         self._max_bytes = max_bytes
         self._room = Room(pixels_in_hand)
         self._aigc_producer = aigc_producer
@@ -142,8 +138,8 @@ class Executor:
     def run(self, lease: Lease) -> Outcome:
         """Carry an attempt through and return what came of it.
 
-        Raises `LeaseLostError`, after which there is nothing to report, and
-        `StoreUnavailable` or `AccessDenied` when the store stayed so for `PATIENCE_S`.
+        Raises `LeaseLostError`, after which there is nothing to report, and one of
+        `NOT_THE_JOBS`, of which nothing is to be reported either.
         """
         try:
             return self._run(lease)
@@ -159,9 +155,9 @@ class Executor:
             # Every job that wants it fails so, and only an operator can mend it.
             _log.error("model_unavailable", job=lease.job.id, error=str(error))
             return Failed(error.code, error.found[:_DETAIL])
-        except ChildNotStarted as error:
-            _log.error("decoder_not_started", job=lease.job.id, error=str(error))
-            return Failed(error.code, "the process that reads pictures could not be started")
+        except ChildNotStarted:
+            # A kind of the failures below, but not the picture's.
+            raise
         except ProcessingFailure as error:
             return Failed(error.code, str(error)[:_DETAIL])
         except MemoryError:
@@ -175,7 +171,7 @@ class Executor:
             raise ValueError(f"{lease.job.id} runs without parameters or header")
         if isinstance(parameters, IdentityParameters):
             return self._copy(lease, parameters, header)
-        with self._room.taken(_pixels_in_hand(parameters, header), lambda: _go_on(lease)):
+        with self._room.taken(_pixels_in_hand(parameters, header), lambda: go_on(lease)):
             return self._restore(lease, parameters)
 
     def _copy(self, lease: Lease, parameters: IdentityParameters, header: Header) -> Outcome:
@@ -198,12 +194,15 @@ class Executor:
             mask = self._decode(mask_data, lease) if mask_data is not None else None
         _must_be_as_admitted(job, image)
         with timer.phase("restore", lease):
-            restored = self._restorer.restore(
-                parameters,
-                image,
-                mask,
-                progress=lambda _done, _total: lease.progress(),
-                should_stop=lease.should_stop,
+            restored = self._patience.with_a_child(
+                lambda: self._restorer.restore(
+                    parameters,
+                    image,
+                    mask,
+                    progress=lambda _done, _total: lease.progress(),
+                    should_stop=lease.should_stop,
+                ),
+                lease,
             )
         done = restored.image
         form = output_format(parameters, image.source_format, has_alpha=done.alpha is not None)
@@ -213,7 +212,7 @@ class Executor:
                 form,
                 parameters,
                 made_by=made_by(parameters.operation, restored.report, self._label(job)),
-                before_attempt=lambda: _go_on(lease),
+                before_attempt=lambda: go_on(lease),
             )
         file = _File(encoded.body, form, done.width, done.height)
         warnings = (*image.warnings, *restored.report.warnings, *encoded.warnings)
@@ -227,7 +226,9 @@ class Executor:
 
     def _decode(self, data: bytes, lease: Lease) -> Image:
         try:
-            return self._decoder.decode(data, should_stop=lease.should_stop)
+            return self._patience.with_a_child(
+                lambda: self._decoder.decode(data, should_stop=lease.should_stop), lease
+            )
         except DecodeLimitReached as error:
             # A decoder that was stopped ends as one that hit a limit does.
             if lease.should_stop():
@@ -241,7 +242,7 @@ class Executor:
 
     def _fetch(self, source: StoredObject, lease: Lease) -> bytes:
         try:
-            return self._outlast(
+            return self._patience.with_the_store(
                 lambda: self._store.get(
                     source.key,
                     max_bytes=self._max_bytes,
@@ -262,7 +263,9 @@ class Executor:
             raise Cancelled
         self._leases.confirm(lease)
         with tracing.span("store"):
-            etag = self._outlast(lambda: self._store.put(key, file.body, media_type), lease)
+            etag = self._patience.with_the_store(
+                lambda: self._store.put(key, file.body, media_type), lease
+            )
         result = StoredResult(
             key=key,
             etag=etag,
@@ -272,24 +275,6 @@ class Executor:
             height=file.height,
         )
         return Succeeded(result, report)
-
-    def _outlast(self, action: Callable[[], R], lease: Lease) -> R:
-        """Do it, waiting for a store that is away or denies us; the wait counts as progress."""
-        deadline = self._time.monotonic() + PATIENCE_S
-        pause = 0.1
-        while True:
-            try:
-                return action()
-            except (StoreUnavailable, AccessDenied) as error:
-                if self._time.monotonic() > deadline:
-                    raise
-                _log.warning("waiting_for_the_store", job=lease.job.id, error=str(error))
-                _WAITS.inc()
-                if lease.should_stop():
-                    raise Cancelled from error
-                lease.progress()
-                self._time.sleep(pause)
-                pause = min(pause * 2, 2.0)
 
 
 def _must_be_as_admitted(job: Job, image: Image) -> None:
@@ -304,12 +289,6 @@ def _must_be_as_admitted(job: Job, image: Image) -> None:
 
 def _pixels_in_hand(parameters: PictureOperation, header: Header) -> int:
     return header.pixels + math.prod(result_size(parameters, header.width, header.height))
-
-
-def _go_on(lease: Lease) -> None:
-    if lease.should_stop():
-        raise Cancelled
-    lease.progress()
 
 
 def _work_report(report: Report, timer: _Timer, warnings: tuple[Warned, ...]) -> WorkReport:

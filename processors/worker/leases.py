@@ -1,7 +1,7 @@
 """The leases of the attempts that this worker runs: kept while there is progress."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,9 @@ STALLED_S: Final = 120.0
 
 Renew = Callable[[list[tuple[JobId, int]]], Mapping[JobId, bool]]
 """Renews leases; answers for each that still runs whether it is asked to stop."""
+
+HandBack = Callable[[list[tuple[JobId, int]]], Collection[JobId]]
+"""Puts attempts back in line for other workers; answers which of them were still ours."""
 
 _log = logger(__name__)
 
@@ -38,9 +41,9 @@ class Lease:
     source_sha256: str | None = None
     """Of the source's bytes, in hexadecimal, once they were read."""
 
-    def progress(self) -> None:
-        """Note that the work goes on."""
-        self.progress_at = self.time.monotonic()
+    def progress(self, ahead_s: float = 0.0) -> None:
+        """Note that the work goes on, and may for `ahead_s` seconds without another word."""
+        self.progress_at = self.time.monotonic() + ahead_s
 
     def should_stop(self) -> bool:
         """Tell whether the work is to stop at once."""
@@ -50,8 +53,18 @@ class Lease:
 class Leases:
     """Renews what runs, every `renewal_s`, all in one statement."""
 
-    def __init__(self, renew: Renew, time: Time, *, lease_s: float, renewal_s: float) -> None:
+    def __init__(
+        self,
+        renew: Renew,
+        time: Time,
+        *,
+        lease_s: float,
+        renewal_s: float,
+        hand_back: HandBack | None = None,
+    ) -> None:
+        """Keep leases by `renew`. Without `hand_back` what is given back ends with its lease."""
         self._renew = renew
+        self._hand_back = hand_back
         self._time = time
         self._lease_s = lease_s
         self._renewal_s = renewal_s
@@ -79,20 +92,28 @@ class Leases:
 
     def renew_all(self) -> None:
         """Renew every lease whose job makes progress. An error is not a refusal."""
-        now = self._time.monotonic()
-        with self._lock:
-            due = [
-                held
-                for held in self._held.values()
-                if not held.lost and now - held.progress_at < STALLED_S
-            ]
-        self._renew_these(due)
+        self._renew_these(self._going_on())
 
     def stalled(self) -> bool:
         """Tell whether a job occupies its slot without any progress: nothing will free it."""
         now = self._time.monotonic()
         with self._lock:
             return any(now - held.progress_at >= STALLED_S for held in self._held.values())
+
+    def hand_back(self, lease: Lease) -> None:
+        """Give back an attempt that cannot be carried through here, by no fault of its job's.
+
+        It is stopped here, and another worker may take the job at once. When the database is
+        away that waits until the lease is over, and counts as one that was lost.
+        """
+        self._hand_back_these([lease])
+
+    def hand_back_all(self) -> None:
+        """Give back every attempt that makes progress, as `hand_back` does.
+
+        One that hangs is not given back: it may be what hangs workers, and counts.
+        """
+        self._hand_back_these(self._going_on())
 
     def confirm(self, lease: Lease) -> None:
         """Return only if the attempt is this worker's; ask the database if that may be old news.
@@ -104,6 +125,28 @@ class Leases:
             self._renew_these([lease])
         if lease.lost:
             raise LeaseLostError(lease.job.id)
+
+    def _going_on(self) -> list[Lease]:
+        now = self._time.monotonic()
+        with self._lock:
+            return [
+                held
+                for held in self._held.values()
+                if not held.lost and now - held.progress_at < STALLED_S
+            ]
+
+    def _hand_back_these(self, given: list[Lease]) -> None:
+        if self._hand_back is None or not given:
+            return
+        for lease in given:
+            # Not before it stops here does another begin; nor is it renewed.
+            lease.lost = True
+        try:
+            back = self._hand_back([(lease.job.id, lease.job.attempt) for lease in given])
+        except WORLD_ERRORS as error:
+            _log.warning("leases_not_handed_back", count=len(given), error=str(error))
+        else:
+            _log.info("handed_back", jobs=sorted(back))
 
     def _renew_these(self, due: list[Lease]) -> None:
         if not due:

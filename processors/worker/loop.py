@@ -15,12 +15,12 @@ from infra.kafka import BrokerUnavailableError, Consumer, Message, Producer
 from infra.logs import logger
 from infra.metrics import AttemptOutcome
 from infra.refusals import Gate
-from infra.stored_objects import AccessDenied, StoreUnavailable
 from infra.world import WORLD_ERRORS
 from processors.worker.execute import Executor, Failed, Outcome, Refused, Stopped, Succeeded
 from processors.worker.intake import InLine, Intake, MakeGate, Wrong
 from processors.worker.leases import STALLED_S, Lease, LeaseLostError, Leases
 from processors.worker.observed import Observed
+from processors.worker.patience import NOT_THE_JOBS
 from schemas import events, topics
 from schemas.errors import ErrorCode
 from schemas.events import WorkDispatched, WorkFinished, dataschema
@@ -218,8 +218,9 @@ class Worker:
         except LeaseLostError:
             _log.warning("lease_lost", job=job.id, attempt=job.attempt)
             self._observed.ended(job, AttemptOutcome.LEASE_LOST)
-        except (StoreUnavailable, AccessDenied) as error:
+        except NOT_THE_JOBS as error:
             _log.error("attempt_abandoned", job=job.id, error=str(error))
+            self._leases.hand_back(lease)
             self._observed.ended(job, AttemptOutcome.ABANDONED)
         except Exception:  # noqa: BLE001 - the pool would swallow it; its lease repairs what it left
             _log.exception("attempt_abandoned", job=job.id)
@@ -230,7 +231,7 @@ class Worker:
     def _outcome(self, lease: Lease) -> Outcome:
         try:
             return self._executor.run(lease)
-        except (LeaseLostError, StoreUnavailable, AccessDenied):
+        except (LeaseLostError, *NOT_THE_JOBS):
             raise
         except Exception as error:  # noqa: BLE001 - a defect of ours fails the job, free of charge
             _log.exception("processing_failed", job=lease.job.id, attempt=lease.job.attempt)

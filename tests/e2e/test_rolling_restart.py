@@ -206,4 +206,9 @@ def test_what_a_stopping_worker_leaves_is_taken_by_another_while_it_finishes(
     with capsys.disabled():
         print(f"\na worker stops: the next jobs were done {took:.1f} s later, its own was {still}")  # noqa: T201 - the figure
     assert still == "running"
+    losses = customer.conn.execute(
+        "SELECT lease_losses FROM jobs WHERE account_id = %s AND source_key = %s",
+        (customer.id, long),
+    ).fetchone()
+    assert losses == (0,)
     customer.assert_charged_exactly_once(short, each=1)

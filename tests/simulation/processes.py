@@ -200,7 +200,13 @@ class WorkerProcess:
             worker=process.name,
             lease=timedelta(seconds=LEASE_S),
         )
-        self._leases = leases = Leases(claims.renew, time, lease_s=LEASE_S, renewal_s=RENEWAL_S)
+        self._leases = leases = Leases(
+            claims.renew,
+            time,
+            lease_s=LEASE_S,
+            renewal_s=RENEWAL_S,
+            hand_back=claims.hand_back,
+        )
         self._presence = Presence(
             Database(simulation, world.connections), time, worker=process.name, slots=SLOTS
         )
@@ -235,7 +241,8 @@ class WorkerProcess:
     def _work(self) -> None:
         while not self._process.stopping:
             self._worker.step()
-        self._worker.drain(8.0)
+        if not self._worker.drain(8.0):
+            self._leases.hand_back_all()
         self._consumer.close()
         self._simulation.note("stopped in order")
         self._simulation.die()

@@ -242,3 +242,43 @@ def test_a_drain_waits_for_what_runs_and_takes_no_more(
 
     assert sorted(world.jobs.states(*job_ids)) == ["dispatched"] * 2 + ["running"] * 2
     assert len(world.reports(*job_ids)) == 2
+
+
+def test_a_stopping_worker_gives_back_what_still_runs_and_that_counts_for_nothing(
+    world: WorkerWorld, account: AccountId
+) -> None:
+    (job_id,) = at_the_gate(world, account)
+    first = world.start("w-1")
+    until_fetched(world, first)
+    assert not first.worker.drain(0)
+
+    first.leases.hand_back_all()
+
+    job = world.jobs.job(job_id)
+    assert (job.state, job.lease_losses, job.worker) == (JobState.QUEUED, 0, None)
+    assert world.jobs.told()[-1].by is Actor.WORKER
+    world.store.gate.set()
+    assert first.worker.drain(60)
+    assert world.store.results() == {}
+    first.consumer.close()
+    world.hand_out()
+    second = world.start("w-2")
+    second.until(lambda: bool(world.reports(job_id)))
+    assert [(report.worker, report.attempt) for report in world.reports(job_id)] == [("w-2", 2)]
+    world.jobs.assert_sound()
+
+
+def test_a_job_that_is_asked_to_stop_is_not_given_back(
+    world: WorkerWorld, account: AccountId
+) -> None:
+    (job_id,) = at_the_gate(world, account)
+    running = world.start()
+    until_fetched(world, running)
+    cancel(world.jobs.conn, job_id, by=Actor.CLIENT, clock=world.jobs.clock)
+    world.jobs.conn.commit()
+
+    running.leases.hand_back_all()
+
+    assert world.jobs.job(job_id).state is JobState.RUNNING
+    world.store.gate.set()
+    assert running.worker.drain(60)

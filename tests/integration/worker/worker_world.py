@@ -176,7 +176,7 @@ class WorkerWorld:
         """Put a worker together, as its process does; nobody turns it yet."""
         clock = SystemClock()
         claims = Claims(self.pool, clock, worker=name, lease=timedelta(seconds=15))
-        leases = Leases(claims.renew, clock, lease_s=15, renewal_s=5)
+        leases = Leases(claims.renew, clock, lease_s=15, renewal_s=5, hand_back=claims.hand_back)
         consumer = open_consumer(self.settings, _WORK, group=self.group)
         self.closing.callback(consumer.close)
         executor = Executor(

@@ -1,5 +1,6 @@
 """What becomes of one attempt, as a value; nothing is stored that must not be."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,7 @@ from processors.operations import Restorer
 from processors.sandbox.sandbox import ChildNotStarted
 from processors.worker.execute import Executor, Failed, Stopped, Succeeded
 from processors.worker.leases import Lease, LeaseLostError, Leases
+from processors.worker.patience import CHILD_S
 from schemas.errors import ErrorCode
 from schemas.ids import JobId
 from schemas.operations import FacesParameters, ImageFormat, UpscaleParameters
@@ -41,10 +43,35 @@ class StoppedDecoder(Decoder):
 
 
 class BrokenDecoder(Decoder):
-    """A decoder whose process cannot start."""
+    """A decoder whose process cannot start, the first so many `times`, or ever."""
+
+    def __init__(
+        self, times: float = math.inf, meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
+        super().__init__()
+        self._times = times
+        self._meanwhile = meanwhile
+        self.tried = 0
 
     def decode(self, data: bytes, *, should_stop: Callable[[], bool] = lambda: False) -> Image:  # noqa: ARG002 - as in `Decoder`
-        raise ChildNotStarted("the child ended with status 1 before it was ready", 1)
+        self.tried += 1
+        self._meanwhile()
+        if self.tried <= self._times:
+            raise ChildNotStarted("the child ended with status 1 before it was ready", 1)
+        raise DecodeLimitReached("decoding was stopped")
+
+
+class Hurried(SystemClock):
+    """A clock on which a pause takes no time and a minute is over."""
+
+    def __init__(self) -> None:
+        self._later_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._later_s
+
+    def sleep(self, seconds: float) -> None:  # noqa: ARG002 - as in `Time`
+        self._later_s += CHILD_S + 1
 
 
 class ReadyDecoder(Decoder):
@@ -210,20 +237,45 @@ def test_a_picture_that_stops_its_decoder_fails_with_that_code(attempt: Attempt)
     assert outcome.code is ErrorCode.DECODE_LIMIT
 
 
-def test_a_decoder_that_cannot_start_is_the_operators_trouble_and_told_in_the_log(
+def test_a_decoder_that_starts_at_the_second_try_is_waited_for_and_told_in_the_log(
+    attempt: Attempt,
+) -> None:
+    attempt.decoder = BrokenDecoder(times=1)
+
+    with capture_logs() as log:
+        attempt.run(attempt.open(UPSCALE))
+
+    assert attempt.decoder.tried == 2
+    told = [line for line in log if line["event"] == "decoder_not_started"]
+    assert [line["log_level"] for line in told] == ["error"]
+    assert "status 1" in told[0]["error"]
+
+
+def test_a_decoder_that_never_starts_is_not_the_jobs_fault(
     attempt: Attempt,
 ) -> None:
     attempt.decoder = BrokenDecoder()
+    executor = Executor(
+        attempt.store, attempt.leases, attempt.decoder, Restorer(), Hurried(), max_bytes=100
+    )
 
-    with capture_logs() as log:
-        outcome = attempt.run(attempt.open(UPSCALE))
+    with pytest.raises(ChildNotStarted):
+        executor.run(attempt.open(UPSCALE))
 
-    assert isinstance(outcome, Failed)
-    assert outcome.code is ErrorCode.PROCESSING_FAILED
-    assert "status" not in outcome.detail
-    (told,) = log
-    assert (told["event"], told["log_level"]) == ("decoder_not_started", "error")
-    assert "status 1" in told["error"]
+    assert attempt.decoder.tried > 1
+
+
+def test_a_job_that_is_cancelled_while_its_decoder_cannot_start_is_cancelled(
+    attempt: Attempt,
+) -> None:
+    lease = attempt.open(UPSCALE)
+
+    def cancelled() -> None:
+        lease.cancel = True
+
+    attempt.decoder = BrokenDecoder(meanwhile=cancelled)
+
+    assert attempt.run(lease) == Stopped()
 
 
 def test_memory_that_runs_out_fails_the_job_and_not_the_worker(attempt: Attempt) -> None:

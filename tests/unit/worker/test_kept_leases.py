@@ -21,12 +21,19 @@ class Database:
     running: dict[JobId, bool] = field(default_factory=dict)
     away: bool = False
     asked: list[list[tuple[JobId, int]]] = field(default_factory=list)
+    given_back: list[tuple[JobId, int]] = field(default_factory=list)
 
     def renew(self, attempts: list[tuple[JobId, int]]) -> Mapping[JobId, bool]:
         self.asked.append(attempts)
         if self.away:
             raise psycopg.OperationalError("the server is away")
         return {job: self.running[job] for job, _ in attempts if job in self.running}
+
+    def hand_back(self, attempts: list[tuple[JobId, int]]) -> list[JobId]:
+        if self.away:
+            raise psycopg.OperationalError("the server is away")
+        self.given_back += attempts
+        return [job for job, _ in attempts]
 
 
 @pytest.fixture
@@ -36,7 +43,9 @@ def database() -> Database:
 
 @pytest.fixture
 def leases(database: Database) -> Leases:
-    return Leases(database.renew, SystemClock(), lease_s=15, renewal_s=5)
+    return Leases(
+        database.renew, SystemClock(), lease_s=15, renewal_s=5, hand_back=database.hand_back
+    )
 
 
 def test_all_leases_are_renewed_with_their_attempts_in_one_question(
@@ -187,3 +196,54 @@ def test_a_job_that_holds_its_slot_without_progress_is_told_until_it_ends(leases
     assert leases.stalled()
     leases.close(lease)
     assert not leases.stalled()
+
+
+def test_what_is_given_back_stops_here_and_is_renewed_no_more(
+    leases: Leases, database: Database
+) -> None:
+    given, kept = leases.open(JOB), leases.open(OTHER)
+    database.running = {JOB.id: False, OTHER.id: False}
+
+    leases.hand_back(given)
+    leases.renew_all()
+
+    assert database.given_back == [(JOB.id, 2)]
+    assert database.asked == [[(OTHER.id, 1)]]
+    assert given.should_stop()
+    assert not kept.should_stop()
+
+
+def test_what_hangs_is_not_given_back_with_the_rest_for_it_may_be_what_hangs_workers(
+    leases: Leases, database: Database
+) -> None:
+    leases.open(JOB).progress_at -= STALLED_S
+    leases.open(OTHER)
+
+    leases.hand_back_all()
+
+    assert database.given_back == [(OTHER.id, 1)]
+
+
+def test_what_cannot_be_given_back_stops_all_the_same(leases: Leases, database: Database) -> None:
+    database.away = True
+    lease = leases.open(JOB)
+
+    leases.hand_back_all()
+
+    assert lease.should_stop()
+
+
+def test_work_that_told_how_long_it_may_be_silent_is_kept_for_so_long(
+    leases: Leases, database: Database
+) -> None:
+    lease = leases.open(JOB)
+    database.running = {JOB.id: False}
+
+    lease.progress(60)
+    lease.progress_at -= STALLED_S + 59
+    leases.renew_all()
+    lease.progress_at -= 2
+    leases.renew_all()
+
+    assert len(database.asked) == 1
+    assert leases.stalled()
