@@ -1,8 +1,8 @@
 """GFPGAN, which restores faces, and YuNet, which finds them, out of files that are supplied.
 
 YuNet is run by OpenCV, which knows its layout. How GFPGAN is fed was read from programs that use
-FaceFusion's export: `input`, float32 (1, 3, 512, 512) RGB in -1..1, a face that lies as in FFHQ
-(Karras et al. 2019); it gives the like.
+it, or FaceFusion's export: `input`, float32 (1, 3, 512, 512) RGB in -1..1, a face that lies as in
+FFHQ (Karras et al. 2019); it gives the like.
 """
 
 import threading
@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from processors.failures import ProcessingFailure
 from processors.models.files import WeightsMalformed
-from processors.models.onnx_session import Session
 from processors.models.supplied import SuppliedEntry
+from processors.models.supplied_network import SuppliedNetwork
 
 _SIDE: Final = 512
 _FFHQ: Final = np.array(
@@ -47,14 +47,14 @@ class FaceRestorer:
     """A network that restores faces, with what finds them. Safe to share between threads."""
 
     entry: SuppliedEntry
-    session: Session
+    network: SuppliedNetwork
     find: FindFaces
 
     def restore(self, pixels: Pixels, landmarks: Landmarks) -> None:
         """Restore one of the faces that `find` found in `pixels`, uint8 (H, W, 3) RGB, in place.
 
         It is turned and scaled to where the network wants it, and laid back with a soft edge;
-        what is no face stays as it was. Raises as `Session.run` does.
+        what is no face stays as it was. Raises as `SuppliedNetwork.run` does.
         """
         there, _ = cv2.estimateAffinePartial2D(landmarks, _FFHQ * _SIDE, method=cv2.LMEDS)
         if there is not None:
@@ -78,7 +78,7 @@ class FaceRestorer:
 
     def _run(self, aligned: Pixels) -> Pixels:
         planes = np.ascontiguousarray(aligned.transpose(2, 0, 1), np.float32)[np.newaxis]
-        output = self.session.run({"input": planes / 127.5 - 1}, planes.shape)
+        output = self.network.run({"input": planes / 127.5 - 1}, planes.shape)
         levels = (output[0].transpose(1, 2, 0) + 1) * np.float32(127.5)
         face: Pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         return np.ascontiguousarray(face)

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from processors.models.onnx_session import Session
 from processors.models.supplied import Kind, SuppliedEntry
+from processors.models.supplied_network import SuppliedNetwork
 
 _SIDE: Final = 512
 
@@ -27,14 +27,14 @@ class LearnedInpainter:
     """A network that fills holes. Safe to share between threads."""
 
     entry: SuppliedEntry
-    session: Session
+    network: SuppliedNetwork
 
     def fill(self, pixels: Pixels, holes: Marks) -> Pixels:
         """Return `pixels`, uint8 (H, W, 3) RGB, filled where `holes`, bool (H, W), is true.
 
         Pixels that are no hole come back as they were. What is larger than 512 pixels on a side
         is reduced for the network, and its fill enlarged; what is smaller is continued past its
-        edges by its mirror image. Raises as `Session.run` does.
+        edges by its mirror image. Raises as `SuppliedNetwork.run` does.
         """
         height, width = holes.shape
         shrink = min(1.0, _SIDE / max(height, width))
@@ -63,7 +63,7 @@ class LearnedInpainter:
                     "image": planes.astype(np.float32) / 255,
                     "mask": mask.astype(np.float32),
                 }
-        output = self.session.run(feed, planes.shape)
+        output = self.network.run(feed, planes.shape)
         levels = np.clip(np.rint(output), 0, 255).astype(np.uint8)
         return np.ascontiguousarray(levels[0].transpose(1, 2, 0))
 

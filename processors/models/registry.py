@@ -15,10 +15,10 @@ from processors.models.files import FileMissing, ModelStatus, read_verified, sta
 from processors.models.learned_fill import LearnedInpainter
 from processors.models.manifest import NETWORKS
 from processors.models.ncnn_weights import load_ncnn
-from processors.models.onnx_session import Session
 from processors.models.rrdbnet import RRDBNet
 from processors.models.srvgg import SRVGGNetCompact
 from processors.models.supplied import SUPPLIED, Kind, SuppliedEntry
+from processors.models.supplied_network import SuppliedNetwork, opened
 from processors.models.torch_archive import load_archive
 from processors.models.upconv import Upconv7
 from schemas.operations import OperationName
@@ -49,7 +49,7 @@ class Registry:
         self._supplied = supplied
         self._models_dir = models_dir
         self._loaded: dict[str, LoadedNetwork] = {}
-        self._sessions: dict[str, Session] = {}
+        self._opened: dict[str, SuppliedNetwork] = {}
         self._finder: FaceFinder | None = None
         self._lock = threading.Lock()
 
@@ -77,11 +77,11 @@ class Registry:
         return Colouriser(*self._supplied_for(OperationName.COLOURISE))
 
     def face_restorer(self) -> FaceRestorer:
-        """Return the network that restores faces with the one that finds them.
+        """Return the first network for faces that is supplied, with the one that finds them.
 
         Raises `ModelUnavailable` when either is missing or altered, or cannot be run.
         """
-        entry, session = self._supplied_for(OperationName.FACES, Kind.GFPGAN)
+        entry, network = self._supplied_for(OperationName.FACES, Kind.GFPGAN, Kind.GFPGAN_ARCHIVE)
         with self._lock:
             if self._finder is None:
                 finder = next((each for each in self._supplied if each.kind is Kind.YUNET), None)
@@ -90,21 +90,21 @@ class Registry:
                 self._finder = FaceFinder(
                     read_verified(finder, finder.source.weights, self._models_dir)
                 )
-            return FaceRestorer(entry, session, self._finder)
+            return FaceRestorer(entry, network, self._finder)
 
     def _supplied_for(
         self, operation: OperationName, *kinds: Kind
-    ) -> tuple[SuppliedEntry, Session]:
+    ) -> tuple[SuppliedEntry, SuppliedNetwork]:
         missing: list[FileMissing] = []
         with self._lock:
             for entry in self._supplied:
                 if operation not in entry.operations or (kinds and entry.kind not in kinds):
                     continue
                 try:
-                    if entry.name not in self._sessions:
+                    if entry.name not in self._opened:
                         content = read_verified(entry, entry.source.weights, self._models_dir)
-                        self._sessions[entry.name] = Session(entry.name, content)
-                    return entry, self._sessions[entry.name]
+                        self._opened[entry.name] = opened(entry, content)
+                    return entry, self._opened[entry.name]
                 except FileMissing as error:
                     missing.append(error)
         if not missing:

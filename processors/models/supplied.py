@@ -14,12 +14,13 @@ from schemas.operations import OperationName
 
 
 class Kind(StrEnum):
-    """How a supplied model is fed."""
+    """What a supplied file holds, and so what runs it: an ONNX file where it is no archive."""
 
     MIGAN = "mi-gan"
     LAMA = "lama"
     DEOLDIFY = "deoldify"
     GFPGAN = "gfpgan"
+    GFPGAN_ARCHIVE = "gfpgan-archive"
     YUNET = "yunet"
 
 
@@ -96,6 +97,20 @@ SUPPLIED: Final[tuple[SuppliedEntry, ...]] = (
         ),
         licence="Apache-2.0, parts under NVIDIA's terms",
         origin="https://huggingface.co/facefusion/models-3.0.0",
+        colours=ColourRange.SIGNED_RGB,
+    ),
+    SuppliedEntry(
+        name="gfpgan-1.4-torch",
+        operations=(OperationName.FACES,),
+        kind=Kind.GFPGAN_ARCHIVE,
+        source=SuppliedFile(
+            WeightFile(
+                "GFPGANv1.4.pth",
+                "e2cd4703ab14f4d01fd1383a8a8b266f9a5833dacee8e6a79d3bf21a1b6be5ad",
+            )
+        ),
+        licence="Apache-2.0, parts under NVIDIA's terms",
+        origin="https://github.com/TencentARC/GFPGAN",
         colours=ColourRange.SIGNED_RGB,
     ),
     SuppliedEntry(

@@ -19,11 +19,10 @@ _PREFIX = "module."
 def load_archive(network: nn.Module, archive: bytes) -> None:
     """Fill `network` in place with the state dict that `archive` holds.
 
-    Nothing but tensors and plain containers is unpickled, so an archive cannot run code. Raises
-    `WeightsMalformed` when it holds anything else, or tensors of other names or shapes than the
-    network's.
+    Raises `WeightsMalformed` when it holds anything but tensors (`state_dict`), or such of other
+    names or shapes than the network's.
     """
-    state = _state_dict(archive)
+    state = state_dict(archive)
     expected = network.state_dict()
     for name in expected.keys() ^ state.keys():
         place = "network" if name in expected else "archive"
@@ -41,7 +40,12 @@ def load_archive(network: nn.Module, archive: bytes) -> None:
         raise WeightsMalformed(f"the archive's tensors cannot be taken over: {error}") from error
 
 
-def _state_dict(archive: bytes) -> dict[str, Tensor]:
+def state_dict(archive: bytes) -> dict[str, Tensor]:
+    """Return the tensors that `archive` holds, by name.
+
+    Nothing but tensors and plain containers is unpickled, so an archive cannot run code. Raises
+    `WeightsMalformed` when it holds anything else.
+    """
     try:
         held = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
     # An archive with a byte changed raises nearly anything: torch checks little of what it reads.
