@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from processors.models.beat import Beat
 from processors.models.supplied import SuppliedEntry
 from processors.models.supplied_network import SuppliedNetwork
 
@@ -27,18 +28,17 @@ class Colouriser:
     entry: SuppliedEntry
     network: SuppliedNetwork
 
-    def colourise(self, pixels: Pixels) -> Pixels:
+    def colourise(self, pixels: Pixels, beat: Beat) -> Pixels:
         """Return `pixels`, uint8 (H, W, 1 or 3), in colours: (H, W, 3) RGB, as light as before.
 
-        Colours that the picture has are not looked at. Raises as
-        `SuppliedNetwork.run` does.
+        Colours that the picture has are not looked at. Raises as `SuppliedNetwork.run` does.
         """
         height, width, channels = pixels.shape
         grey = pixels if channels == 1 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
         rgb = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
         small = cv2.resize(rgb, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         planes = np.ascontiguousarray(small.transpose(2, 0, 1), np.float32)[np.newaxis]
-        output = self.network.run({"input": planes}, planes.shape)
+        output = self.network.run({"input": planes}, planes.shape, beat)
         coloured = np.clip(output[0].transpose(1, 2, 0) / 255, 0, 1)
         hues = cv2.cvtColor(np.ascontiguousarray(coloured), cv2.COLOR_RGB2LAB)[..., 1:]
         laid = cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processors.failures import ProcessingFailure
+from processors.models.beat import Beat
 from processors.models.files import WeightsMalformed
 from processors.models.supplied import SuppliedEntry
 from processors.models.supplied_network import SuppliedNetwork
@@ -50,7 +51,7 @@ class FaceRestorer:
     network: SuppliedNetwork
     find: FindFaces
 
-    def restore(self, pixels: Pixels, landmarks: Landmarks) -> None:
+    def restore(self, pixels: Pixels, landmarks: Landmarks, beat: Beat) -> None:
         """Restore one of the faces that `find` found in `pixels`, uint8 (H, W, 3) RGB, in place.
 
         It is turned and scaled to where the network wants it, and laid back with a soft edge;
@@ -58,9 +59,9 @@ class FaceRestorer:
         """
         there, _ = cv2.estimateAffinePartial2D(landmarks, _FFHQ * _SIDE, method=cv2.LMEDS)
         if there is not None:
-            self._lay(pixels, there)
+            self._lay(pixels, there, beat)
 
-    def _lay(self, pixels: Pixels, there: npt.NDArray[np.float64]) -> None:
+    def _lay(self, pixels: Pixels, there: npt.NDArray[np.float64], beat: Beat) -> None:
         aligned = cv2.warpAffine(pixels, there, (_SIDE, _SIDE), borderMode=cv2.BORDER_REPLICATE)
         back = cv2.invertAffineTransform(there)
         corners = np.array([[0, 0], [_SIDE, 0], [0, _SIDE], [_SIDE, _SIDE]]) @ back[:, :2].T
@@ -72,13 +73,14 @@ class FaceRestorer:
             return
         back[:, 2] -= (left, top)
         size = (window.shape[1], window.shape[0])
-        face = cv2.warpAffine(self._run(aligned), back, size, borderMode=cv2.BORDER_REPLICATE)
+        restored = self._run(aligned, beat)
+        face = cv2.warpAffine(restored, back, size, borderMode=cv2.BORDER_REPLICATE)
         share = cv2.warpAffine(_soft_square(), back, size)[..., np.newaxis]
         window[:] = np.clip(np.rint(window * (1 - share) + face * share), 0, 255)
 
-    def _run(self, aligned: Pixels) -> Pixels:
+    def _run(self, aligned: Pixels, beat: Beat) -> Pixels:
         planes = np.ascontiguousarray(aligned.transpose(2, 0, 1), np.float32)[np.newaxis]
-        output = self.network.run({"input": planes / 127.5 - 1}, planes.shape)
+        output = self.network.run({"input": planes / 127.5 - 1}, planes.shape, beat)
         levels = (output[0].transpose(1, 2, 0) + 1) * np.float32(127.5)
         face: Pixels = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         return np.ascontiguousarray(face)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from processors.models.beat import Beat
 from processors.models.supplied import Kind, SuppliedEntry
 from processors.models.supplied_network import SuppliedNetwork
 
@@ -29,7 +30,7 @@ class LearnedInpainter:
     entry: SuppliedEntry
     network: SuppliedNetwork
 
-    def fill(self, pixels: Pixels, holes: Marks) -> Pixels:
+    def fill(self, pixels: Pixels, holes: Marks, beat: Beat) -> Pixels:
         """Return `pixels`, uint8 (H, W, 3) RGB, filled where `holes`, bool (H, W), is true.
 
         Pixels that are no hole come back as they were. What is larger than 512 pixels on a side
@@ -43,13 +44,13 @@ class LearnedInpainter:
         # Any part of a hole makes a reduced pixel one: what it holds of the hole is no picture.
         missing = cv2.resize(holes.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         beyond = (_SIDE - size[1], _SIDE - size[0])
-        filled = self._run(_mirrored(fitted, beyond), _mirrored(missing.astype(np.uint8), beyond))
-        filled = filled[: size[1], : size[0]]
+        holed = _mirrored(missing.astype(np.uint8), beyond)
+        filled = self._run(_mirrored(fitted, beyond), holed, beat)[: size[1], : size[0]]
         if size != (width, height):
             filled = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC)
         return np.where(holes[..., np.newaxis], filled, pixels)
 
-    def _run(self, picture: Pixels, missing: Pixels) -> Pixels:
+    def _run(self, picture: Pixels, missing: Pixels, beat: Beat) -> Pixels:
         planes = np.ascontiguousarray(picture.transpose(2, 0, 1))[np.newaxis]
         mask = missing[np.newaxis, np.newaxis]
         match self.entry.kind:
@@ -63,7 +64,7 @@ class LearnedInpainter:
                     "image": planes.astype(np.float32) / 255,
                     "mask": mask.astype(np.float32),
                 }
-        output = self.network.run(feed, planes.shape)
+        output = self.network.run(feed, planes.shape, beat)
         levels = np.clip(np.rint(output), 0, 255).astype(np.uint8)
         return np.ascontiguousarray(levels[0].transpose(1, 2, 0))
 

@@ -1,12 +1,14 @@
 """ONNX files, run by onnxruntime where that is installed."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from processors.failures import ModelUnavailable, ProcessingFailure
+from processors.models.beat import BEAT_S, Beat
 from processors.models.files import WeightsMalformed
 
 
@@ -28,6 +30,7 @@ class Session:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         self._name = name
+        self._run_options = onnxruntime.RunOptions
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
@@ -37,18 +40,28 @@ class Session:
             raise WeightsMalformed(f"{name} is no ONNX file that can be run: {error}") from error
 
     def run(
-        self, feed: Mapping[str, npt.NDArray[np.generic]], shape: tuple[int, ...]
+        self, feed: Mapping[str, npt.NDArray[np.generic]], shape: tuple[int, ...], beat: Beat
     ) -> npt.NDArray[np.float32]:
         """Return the network's one output, of that shape, for these inputs.
 
         Raises `WeightsMalformed` when it takes other inputs, or gives something else, and
-        `ProcessingFailure` when it cannot be run or its output is not finite.
+        `ProcessingFailure` when it cannot be run or its output is not finite, and what `beat`
+        raises, within a second or a layer.
         """
         wanted = {each.name for each in self._session.get_inputs()}
         if wanted != feed.keys():
             raise WeightsMalformed(f"{self._name} takes {wanted}, not {set(feed)}")
+        options = self._run_options()
+        with ThreadPoolExecutor(1) as beside:
+            running = beside.submit(self._session.run, None, dict(feed), options)
+            try:
+                while not wait([running], BEAT_S).done:
+                    beat()
+            except BaseException:
+                options.terminate = True
+                raise
         try:
-            outputs = self._session.run(None, dict(feed))
+            outputs = running.result()
         # As above.
         except Exception as error:
             raise ProcessingFailure(f"{self._name} could not be run: {error}") from error

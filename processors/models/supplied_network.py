@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from processors.models.beat import Beat
 from processors.models.gfpgan_archive import GfpganArchive
 from processors.models.onnx_session import Session
 from processors.models.supplied import Kind, SuppliedEntry
@@ -15,12 +16,13 @@ class SuppliedNetwork(Protocol):
     """A network out of a supplied file. Safe to share between threads."""
 
     def run(
-        self, feed: Mapping[str, npt.NDArray[np.generic]], shape: tuple[int, ...]
+        self, feed: Mapping[str, npt.NDArray[np.generic]], shape: tuple[int, ...], beat: Beat
     ) -> npt.NDArray[np.float32]:
         """Return the network's one output, of that shape, for these inputs by name.
 
         Raises `processors.models.files.WeightsMalformed` when the file is another network than
-        its entry says, and `ProcessingFailure` when it cannot be run or its output is not finite.
+        its entry says, `ProcessingFailure` when it cannot be run or its output is not finite, and
+        what `beat` raises, within a second or a layer.
         """
 
 

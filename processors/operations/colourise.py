@@ -6,6 +6,7 @@ from processors.engine.tiled import Cancelled, Progress, ShouldStop
 from processors.images.image import Image
 from processors.models.registry import Registry
 from processors.operations.result import Report, Restored, Stopwatch, Used
+from processors.operations.steps import beat_of
 from schemas.operations import ColouriseParameters
 
 
@@ -28,7 +29,7 @@ class Colourise:
 
         Colours that it has are not looked at. The network sees the whole at once, so that there
         is one step. `mask` is not looked at, and `params` have nothing to choose. Raises
-        `Cancelled` before the work, and `ModelUnavailable` where no network is supplied.
+        `Cancelled` within a second or a layer, and `ModelUnavailable` where no network is supplied.
         """
         _ = mask, params
         watch = Stopwatch()
@@ -37,7 +38,7 @@ class Colourise:
         if should_stop():
             raise Cancelled
         with watch.phase("network"):
-            pixels = colouriser.colourise(image.pixels)
+            pixels = colouriser.colourise(image.pixels, beat_of(progress, should_stop, 0, 1))
         progress(1, 1)
         size = (image.width, image.height)
         # A profile of grey does not describe colours.

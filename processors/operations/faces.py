@@ -7,6 +7,7 @@ from processors.engine.tiled import Cancelled, Progress, ShouldStop
 from processors.images.image import Image
 from processors.models.registry import Registry
 from processors.operations.result import Report, Restored, Stopwatch, Used
+from processors.operations.steps import beat_of
 from schemas.operations import FacesParameters
 from schemas.warnings import Warned
 
@@ -30,7 +31,7 @@ class Faces:
 
         A picture without a face is returned as it is, with the warning `nothing_found`. Grey
         stays grey, alpha stays as it is. Each face is a step. `mask` is not looked at, and
-        `params` have nothing to choose. Raises `Cancelled` before a face, and
+        `params` have nothing to choose. Raises `Cancelled` within a second or a layer, and
         `ModelUnavailable` where a network is not supplied.
         """
         _ = mask, params
@@ -46,7 +47,8 @@ class Faces:
             for number, face in enumerate(faces):
                 if should_stop():
                     raise Cancelled
-                restorer.restore(pixels, face)
+                beat = beat_of(progress, should_stop, number, len(faces))
+                restorer.restore(pixels, face, beat)
                 progress(number + 1, len(faces))
         size = (image.width, image.height)
         restored = as_grey(pixels) if image.is_grey else pixels

@@ -1,21 +1,27 @@
 """Filling a marked region of a picture from its surroundings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from processors.engine.fill import Marks, Pixels
 from processors.engine.filling import NAMES, Filled, Filling, LearnedFill
 from processors.engine.shapes import covered
-from processors.engine.tiled import Progress, ShouldStop
+from processors.engine.tiled import Cancelled, Progress, ShouldStop
 from processors.failures import ProcessingFailure
 from processors.images.image import Image
+from processors.models.beat import Beat
 from processors.operations.result import Report, Restored, Stopwatch, Used
 from processors.sandbox.sandbox import Sandbox
 from schemas.errors import ErrorCode
 from schemas.operations import InpaintParameters
 from schemas.warnings import Warned
+
+LongFill: TypeAlias = Callable[[Pixels, Marks, Beat], Pixels]
+"""A `LearnedFill` that is told how to hear whether it is to stop."""
 
 _WHITE = 128
 _OPAQUE = 255
@@ -49,7 +55,7 @@ class Inpaint:
     """The operation with the process that it fills in, and the network where one is supplied."""
 
     filler: Sandbox
-    learned: LearnedFill | None = None
+    learned: LongFill | None = None
     learned_by: Used = Used(NAMES["learned"])  # noqa: RUF009 - frozen
 
     def run(
@@ -77,7 +83,8 @@ class Inpaint:
             if unknown.all():
                 raise MaskRefused("the mask covers all that is visible: nothing to fill from")
         with watch.phase("fill"):
-            filled = Filling(self.filler, self.learned).fill(
+            learned = self.learned and _stopping(self.learned, should_stop)
+            filled = Filling(self.filler, learned).fill(
                 image.pixels,
                 marked,
                 unknown,
@@ -101,6 +108,14 @@ class Inpaint:
                 warnings=_warnings(params, marked, filled),
             ),
         )
+
+
+def _stopping(fill: LongFill, should_stop: ShouldStop) -> LearnedFill:
+    def beat() -> None:
+        if should_stop():
+            raise Cancelled
+
+    return lambda pixels, holes: fill(pixels, holes, beat)
 
 
 def _warnings(

@@ -2,9 +2,24 @@
 
 from typing import Final
 
-from processors.engine.tiled import Progress
+from processors.engine.tiled import Cancelled, Progress, ShouldStop
+from processors.models.beat import Beat
 
 _WHOLE: Final = 1000
+
+
+def beat_of(progress: Progress, should_stop: ShouldStop, done: int, steps: int) -> Beat:
+    """Return what is called while the step after `done` others runs.
+
+    It tells `progress` that the work goes on, and raises `Cancelled` if it is to stop.
+    """
+
+    def beat() -> None:
+        if should_stop():
+            raise Cancelled
+        progress(done, steps)
+
+    return beat
 
 
 def step_of(progress: Progress, number: int, steps: int) -> Progress:

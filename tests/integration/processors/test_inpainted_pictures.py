@@ -224,7 +224,7 @@ def test_outside_the_mask_nothing_changes_whatever_the_engine(
     marked = np.zeros((101, 133), np.bool_)
     marked[40:60, 50:75] = marked[5:7, 3:120] = True
 
-    result = Inpaint(filler, learned=lambda around, _holes: around // 2).run(
+    result = Inpaint(filler, learned=lambda around, _holes, _beat: around // 2).run(
         picture(pixels),
         InpaintParameters(engine=engine),
         mask_of(marked),

@@ -2,16 +2,20 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from spandrel import ModelLoader
 from spandrel.architectures.GFPGAN import GFPGAN
 from torch import Tensor
 
 from processors.failures import ModelUnavailable, ProcessingFailure
+from processors.models.beat import Beat
 from processors.models.entries import SuppliedFile, WeightFile
 from processors.models.face_restorer import FaceRestorer
 from processors.models.files import WeightsMalformed
@@ -20,6 +24,7 @@ from processors.models.registry import Registry
 from processors.models.srvgg import SRVGGNetCompact
 from processors.models.supplied import SUPPLIED, Kind
 from processors.models.supplied_network import opened
+from processors.models.torch_archive import state_dict
 
 ENTRY = next(entry for entry in SUPPLIED if entry.kind is Kind.GFPGAN_ARCHIVE)
 FACES = tuple(entry for entry in SUPPLIED if entry.kind in {Kind.GFPGAN, Kind.GFPGAN_ARCHIVE})
@@ -51,20 +56,41 @@ def published() -> bytes:
     return archive(params_ema=drawn(shapes))
 
 
-def test_an_archive_restores_a_face_and_nothing_else_the_same_way_each_time() -> None:
-    network = opened(ENTRY, published())
+class BySpandrel:
+    """The network as spandrel makes it, called as its authors do, but for the noise."""
+
+    def __init__(self, archive: bytes) -> None:
+        self.network = ModelLoader().load_from_state_dict(state_dict(archive)).model.eval()
+
+    def run(
+        self, feed: Mapping[str, npt.NDArray[np.generic]], shape: tuple[int, ...], beat: Beat
+    ) -> npt.NDArray[np.float32]:
+        _ = shape, beat
+        with torch.no_grad():
+            made = self.network(torch.from_numpy(feed["input"]), randomize_noise=False)[0]
+        output: npt.NDArray[np.float32] = made.numpy()
+        return output
+
+
+def go_on() -> None:
+    """Beat without stopping."""
+
+
+def test_an_archive_restores_a_face_as_spandrel_does_and_nothing_else() -> None:
+    archive = published()
+    network = opened(ENTRY, archive)
     pixels = np.random.default_rng(1).integers(0, 256, (200, 300, 3), np.uint8)
-    restorer = FaceRestorer(ENTRY, network, lambda _: [EYES_NOSE_MOUTH])
 
-    first, again = pixels.copy(), pixels.copy()
-    for each in (first, again):
-        restorer.restore(each, EYES_NOSE_MOUTH)
+    ours, theirs = pixels.copy(), pixels.copy()
+    FaceRestorer(ENTRY, network, lambda _: []).restore(ours, EYES_NOSE_MOUTH, go_on)
+    FaceRestorer(ENTRY, BySpandrel(archive), lambda _: []).restore(theirs, EYES_NOSE_MOUTH, go_on)
 
-    assert (first == again).all()
-    assert (first[80:120, 80:110] != pixels[80:120, 80:110]).any()
-    assert (first[:, 200:] == pixels[:, 200:]).all()
+    assert (ours == theirs).all()
+    assert (ours[80:120, 80:110] != pixels[80:120, 80:110]).any()
+    assert (ours[:, 200:] == pixels[:, 200:]).all()
+    nowhere_finite = np.full((1, 3, 512, 512), np.nan, np.float32)
     with pytest.raises(ProcessingFailure, match="finite"):
-        network.run({"input": np.full((1, 3, 512, 512), np.nan, np.float32)}, (1, 3, 512, 512))
+        network.run({"input": nowhere_finite}, nowhere_finite.shape, go_on)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +99,15 @@ def test_an_archive_restores_a_face_and_nothing_else_the_same_way_each_time() ->
         (b"no archive at all", "more, or less, than weights"),
         (archive(params_ema={"toRGB.0.weight": torch.zeros(3)}), "no archive that spandrel knows"),
         (archive(params_ema={"a": 1}), "no table of tensors"),
+        (
+            archive(
+                params_ema={
+                    "toRGB.0.weight": torch.zeros(3),
+                    "stylegan_decoder.style_mlp.1.weight": torch.zeros(3),
+                }
+            ),
+            "has not the tensors of its network: Error.{,200}$",
+        ),
     ],
 )
 def test_what_is_no_gfpgan_is_refused(content: bytes, told: str) -> None:

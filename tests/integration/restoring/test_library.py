@@ -196,13 +196,14 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 def test_torch_is_imported_when_it_is_needed_and_not_before() -> None:
     steps = (
         "import sys, processors; early = 'torch' in sys.modules; "
-        "processors.restore; print(early, 'torch' in sys.modules)"
+        "processors.restore; print(early, 'torch' in sys.modules, "
+        "[name for name in ('onnxruntime', 'spandrel', 'torchvision') if name in sys.modules])"
     )
     done = subprocess.run(  # noqa: S603 (our own)
         [sys.executable, "-c", steps], check=True, capture_output=True, text=True
     )
 
-    assert done.stdout == "False True\n"
+    assert done.stdout == "False True []\n"
 
 
 def test_there_is_nothing_else_in_the_package() -> None:

@@ -1,6 +1,7 @@
 """Files that the operator supplies: pinned, explained when missing, and run as they are made."""
 
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from processors.failures import ModelUnavailable, ProcessingFailure
 from processors.models.entries import SuppliedFile, WeightFile
 from processors.models.face_restorer import FaceFinder, FaceRestorer
 from processors.models.files import FileAltered, WeightsMalformed
+from processors.models.gfpgan_archive import GfpganArchive
 from processors.models.learned_fill import LearnedInpainter
 from processors.models.onnx_session import Session
 from processors.models.registry import Registry
@@ -27,6 +29,10 @@ MIGAN, LAMA, DEOLDIFY, GFPGAN, YUNET = (
     for kind in (Kind.MIGAN, Kind.LAMA, Kind.DEOLDIFY, Kind.GFPGAN, Kind.YUNET)
 )
 RNG = np.random.default_rng(3)
+
+
+def go_on() -> None:
+    """Beat without stopping."""
 
 
 def saved(nodes: list[onnx.NodeProto], kind: int, output: str, *values: float) -> bytes:
@@ -94,7 +100,7 @@ def test_a_supplied_network_fills_holes_and_nothing_else(
     holes = RNG.random(size) < 0.3
     holes[0, 0] = True
 
-    filled = inpainter(entry, made(), tmp_path).fill(pixels, holes)
+    filled = inpainter(entry, made(), tmp_path).fill(pixels, holes, go_on)
 
     assert filled.dtype == np.uint8
     assert (filled[~holes] == pixels[~holes]).all()
@@ -108,7 +114,7 @@ def test_what_is_near_a_hole_of_a_large_picture_counts_as_missing(tmp_path: Path
     holes[301:352, 501:602] = True
     pixels[holes] = 0
 
-    filled = inpainter(MIGAN, migan(), tmp_path).fill(pixels, holes)
+    filled = inpainter(MIGAN, migan(), tmp_path).fill(pixels, holes, go_on)
 
     assert np.abs(filled[holes][:, 0].astype(int) - 7).max() <= 60
     assert (filled[310:340, 520:580] == 7).all()
@@ -123,14 +129,14 @@ def test_a_network_of_another_shape_is_refused(tmp_path: Path) -> None:
     pixels, holes = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.bool_)
 
     with pytest.raises(WeightsMalformed, match="256"):
-        inpainter(LAMA, shrinking, tmp_path).fill(pixels, holes)
+        inpainter(LAMA, shrinking, tmp_path).fill(pixels, holes, go_on)
 
 
 def test_a_network_that_wants_other_inputs_is_refused_by_their_names(tmp_path: Path) -> None:
     pixels, holes = np.zeros((8, 8, 3), np.uint8), np.ones((8, 8), np.bool_)
 
     with pytest.raises(WeightsMalformed, match=r"takes \{'input'\}"):
-        inpainter(LAMA, deoldify(), tmp_path).fill(pixels, holes)
+        inpainter(LAMA, deoldify(), tmp_path).fill(pixels, holes, go_on)
 
 
 def test_a_network_that_cannot_be_run_or_fills_with_nan_fails_the_picture(tmp_path: Path) -> None:
@@ -141,11 +147,34 @@ def test_a_network_that_cannot_be_run_or_fills_with_nan_fails_the_picture(tmp_pa
     ]
 
     with pytest.raises(ProcessingFailure, match="could not be run"):
-        inpainter(LAMA, migan(), tmp_path).fill(pixels, holes)
+        inpainter(LAMA, migan(), tmp_path).fill(pixels, holes, go_on)
     with pytest.raises(ProcessingFailure, match="not finite"):
         inpainter(LAMA, saved(without_end, TensorProto.FLOAT, "output", -1), tmp_path).fill(
-            pixels, holes
+            pixels, holes, go_on
         )
+
+
+def test_without_the_package_that_runs_a_file_it_is_told_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setitem(sys.modules, "spandrel", None)
+
+    for package, open_file in {"onnxruntime": Session, "spandrel": GfpganArchive}.items():
+        with pytest.raises(ModelUnavailable, match="pip install picmend\\[supplied\\]") as missing:
+            open_file("own", b"")
+        assert missing.value.found == f"own needs {package}"
+
+
+def test_a_package_that_cannot_be_imported_is_told_as_a_missing_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spandrel.py").write_text("raise RuntimeError('made for another torch')")
+    monkeypatch.delitem(sys.modules, "spandrel", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(ModelUnavailable, match="made for another torch"):
+        GfpganArchive("own", b"")
 
 
 def test_a_network_has_as_many_threads_as_torch() -> None:
@@ -182,7 +211,7 @@ def test_a_supplied_network_colours_and_leaves_lightness_alone(
     grey = np.tile(RNG.integers(60, 190, (*size, 1), np.uint8), (1, 1, channels))
     registry = Registry((), tmp_path, (supplied(DEOLDIFY, deoldify(), tmp_path),))
 
-    coloured = registry.colouriser().colourise(grey)
+    coloured = registry.colouriser().colourise(grey, go_on)
 
     assert coloured.shape == (*size, 3)
     assert (coloured[..., 0] > coloured[..., 2]).all()
@@ -198,7 +227,7 @@ def test_a_supplied_network_restores_faces_and_nothing_else(tmp_path: Path) -> N
     eyes_nose_mouth = np.array([[80, 90], [110, 90], [95, 108], [82, 121], [108, 121]], np.float32)
     pixels = np.full((200, 300, 3), 20, np.uint8)
 
-    FaceRestorer(entry, session, lambda _: []).restore(pixels, eyes_nose_mouth)
+    FaceRestorer(entry, session, lambda _: []).restore(pixels, eyes_nose_mouth, go_on)
 
     assert (pixels[100, 95] == 74).all()
     assert (pixels[:, 200:] == 20).all()

@@ -1,15 +1,20 @@
 """Operations by networks that the operator supplies: through the one door, by their names."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from typing_extensions import override
 
 from processors.engine.tiled import Cancelled
 from processors.failures import ModelUnavailable
 from processors.images.image import Image
+from processors.models.beat import Beat
+from processors.models.colouriser import Colouriser
 from processors.models.face_restorer import FaceRestorer, Landmarks
+from processors.models.learned_fill import LearnedInpainter
 from processors.models.onnx_session import Session
 from processors.models.registry import Registry
 from processors.operations import Restored, Restorer
@@ -123,6 +128,63 @@ def test_faces_are_restored_one_by_one_until_it_is_told_to_stop(tmp_path: Path) 
         restore(most=2)
     assert told == [(1, 3), (2, 3)]
     assert not picture.pixels.any()
+
+
+class Running(Registry):
+    """A registry of networks that run until they are told to stop, beating."""
+
+    def __init__(self) -> None:
+        self.running = False
+        super().__init__(())
+
+    def run(
+        self, feed: Mapping[str, npt.NDArray[np.generic]], shape: tuple[int, ...], beat: Beat
+    ) -> npt.NDArray[np.float32]:
+        _ = feed
+        beat()
+        self.running = True
+        beat()
+        return np.zeros(shape, np.float32)
+
+    @override
+    def inpainter(self) -> LearnedInpainter:
+        return LearnedInpainter(MIGAN, self)
+
+    @override
+    def colouriser(self) -> Colouriser:
+        return Colouriser(DEOLDIFY, self)
+
+    @override
+    def face_restorer(self) -> FaceRestorer:
+        face = np.array([[10, 7], [16, 7], [13, 10], [11, 13], [15, 13]], np.float32)
+        return FaceRestorer(GFPGAN, self, lambda _: [face])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        (FacesParameters(), [(0, 1)]),
+        (ColouriseParameters(), [(0, 1)]),
+        (InpaintParameters(mask="shapes", shapes=[HOLE], engine="learned"), []),
+    ],
+)
+def test_a_network_that_runs_tells_so_and_is_stopped_within(
+    parameters: Parameters, told: list[tuple[int, int]]
+) -> None:
+    registry = Running()
+    steps = list[tuple[int, int]]()
+    picture = Image(np.zeros((20, 30, 3), np.uint8), None, None, ImageFormat.PNG, (30, 20))
+
+    with Restorer(registry) as restorer, pytest.raises(Cancelled):
+        restorer.restore(
+            parameters,
+            picture,
+            progress=lambda *step: steps.append(step),
+            should_stop=lambda: registry.running,
+        )
+
+    assert registry.running
+    assert steps == told
 
 
 def test_a_picture_without_a_face_is_returned_as_it_is(tmp_path: Path) -> None:
