@@ -57,7 +57,7 @@ class GfpganArchive:
         self._beat.begin(beat)
         try:
             with torch.inference_mode():
-                # With the noise that it was trained with: other noise would be another face
+                # With the noise that the archive holds: noise drawn anew would be another face
                 # each time.
                 made, _ = self._module(
                     torch.from_numpy(picture), return_rgb=False, randomize_noise=False

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,8 @@ import torch
 from processors.failures import ModelUnavailable, ProcessingFailure
 from processors.models.beat import BEAT_S, Beat
 from processors.models.files import WeightsMalformed
+
+_FATAL: Final = 4
 
 
 class Session:
@@ -52,6 +55,8 @@ class Session:
         if wanted != feed.keys():
             raise WeightsMalformed(f"{self._name} takes {wanted}, not {set(feed)}")
         options = self._run_options()
+        # It would print what it raises, and that it was told to stop.
+        options.log_severity_level = _FATAL
         with ThreadPoolExecutor(1) as beside:
             running = beside.submit(self._session.run, None, dict(feed), options)
             try:

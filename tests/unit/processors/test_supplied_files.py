@@ -301,3 +301,11 @@ def test_states_tell_what_is_supplied_and_what_is_not(tmp_path: Path) -> None:
     assert [status.state for status in statuses] == ["missing", "ready"]
     assert MIGAN.sha256 in statuses[0].detail
     assert statuses[1].detail == str(tmp_path / "net.onnx")
+
+
+def test_the_guide_names_every_supplied_file_with_its_digest() -> None:
+    guide = (Path(__file__).parents[3] / "docs/guide/models.md").read_text()
+
+    for entry in SUPPLIED:
+        assert f"| `{entry.name}` |" in guide
+        assert f"{entry.sha256}  {entry.source.weights.path}\n" in guide
