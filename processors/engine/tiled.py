@@ -22,6 +22,7 @@ from processors.engine.room import Room
 from processors.engine.work import Pixels, Step, Work
 from processors.failures import ProcessingFailure
 from processors.models.manifest import Precision
+from processors.models.own_process import claim_networks
 from processors.models.registry import LoadedNetwork
 from processors.models.survey import Survey, Surveys, samples_of
 
@@ -110,7 +111,8 @@ class Engine:
         With `tile`, in tiles of that many pixels a side instead. A tile that runs out of memory
         halves those that are left. Raises `Cancelled` within a second or a layer, whichever is
         longer (on a GPU: a tile), once `should_stop()` is true; `NotFinite` when a tile is not
-        finite in fp32; `TooLittleMemory` when tiles cannot be made small enough.
+        finite in fp32; `TooLittleMemory` when tiles cannot be made small enough; and
+        `processors.models.own_process.ForkedAway` in a process whose parent has networks.
         """
         (enlarged,) = self.enlarge_many(
             network, [pixels], progress=progress, should_stop=should_stop, tile=tile
@@ -131,6 +133,7 @@ class Engine:
         Tiles of one size that follow one another go through at once: on a GPU as many as memory
         allows, on a CPU only those of small pictures. Raises as `enlarge` does.
         """
+        claim_networks()
         entry = network.entry
         wanted = replace(self.device, precision=self.device.precision_of(entry))
         area = self._area(memory.bytes_per_pixel(entry, wanted))

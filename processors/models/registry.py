@@ -15,6 +15,7 @@ from processors.models.files import FileMissing, ModelStatus, read_verified, sta
 from processors.models.learned_fill import LearnedInpainter
 from processors.models.manifest import NETWORKS
 from processors.models.ncnn_weights import load_ncnn
+from processors.models.own_process import claim_networks
 from processors.models.rrdbnet import RRDBNet
 from processors.models.srvgg import SRVGGNetCompact
 from processors.models.supplied import SUPPLIED, Kind, SuppliedEntry
@@ -57,8 +58,11 @@ class Registry:
         """Return the network of that name, loading it on the first call.
 
         Raises `ModelUnavailable` when the name is unknown, or when its weights are missing,
-        not those of the manifest (sha256), or do not fit the architecture.
+        not those of the manifest (sha256), or do not fit the architecture, and
+        `processors.models.own_process.ForkedAway` as everything here that loads.
         """
+        # Before the lock: another thread of the parent may have held it.
+        claim_networks()
         with self._lock:
             if name not in self._loaded:
                 self._loaded[name] = self._load(name)
@@ -95,6 +99,7 @@ class Registry:
     def _supplied_for(
         self, operation: OperationName, *kinds: Kind
     ) -> tuple[SuppliedEntry, SuppliedNetwork]:
+        claim_networks()
         missing: list[FileMissing] = []
         with self._lock:
             for entry in self._supplied:
